@@ -1,1 +1,19 @@
-//! Placeholder.
+//! What both Crackers binaries need, and nothing that only one of them uses.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`config_file`] | YAML over compiled-in defaults, checked whole, errors with file and line |
+//! | [`clock`] | the injected clock, so that tests own the time |
+//! | [`headers`] | the header names on which edge and origin agree |
+//! | [`request_id`] | `X-Request-Id` and `traceparent`, judged and made |
+//! | [`memory`] | the resident memory of this process |
+//! | [`telemetry_setup`] | where log lines go and how they look |
+//! | [`shutdown_signal`] | SIGTERM and SIGINT as one future |
+
+pub mod clock;
+pub mod config_file;
+pub mod headers;
+pub mod memory;
+pub mod request_id;
+pub mod shutdown_signal;
+pub mod telemetry_setup;
