@@ -1,0 +1,41 @@
+//! Ids are strings made here, the same on both databases.
+
+/// Characters of a base-36 id, in their sort order.
+const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A new id that a stranger cannot guess: 25 base-36 characters from 128 random bits.
+pub fn unguessable() -> String {
+    base36(
+        u128::from_be_bytes(crackers_shared::request_id::random()),
+        25,
+    )
+}
+
+/// `number` in base 36, padded with zeros to `width` characters.
+pub fn base36(mut number: u128, width: usize) -> String {
+    let mut text = Vec::with_capacity(width);
+    while number > 0 || text.len() < width {
+        text.push(char::from(DIGITS[(number % 36) as usize]));
+        number /= 36;
+    }
+    text.into_iter().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base36_pads_and_counts() {
+        assert_eq!(base36(0, 3), "000");
+        assert_eq!(base36(35, 1), "z");
+        assert_eq!(base36(36, 1), "10");
+    }
+
+    #[test]
+    fn unguessable_ids_differ_and_have_one_length() {
+        let (one, two) = (unguessable(), unguessable());
+        assert_ne!(one, two);
+        assert_eq!((one.len(), two.len()), (25, 25));
+    }
+}

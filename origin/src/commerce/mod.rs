@@ -1,0 +1,11 @@
+//! The rules of the shop. Knows no HTTP, no SQL and no BSON; asks its questions of [`crate::database`].
+
+pub mod availability;
+pub mod categories;
+pub mod changes;
+pub mod combos;
+pub mod ids;
+pub mod money;
+pub mod products;
+pub mod shop;
+pub mod stock;

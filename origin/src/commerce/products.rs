@@ -1,0 +1,218 @@
+//! Products, and the question "which of them, in what order".
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::availability::Availability;
+use super::money::Paise;
+
+/// A picture of a product, category or combo.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct Image {
+    /// Path on this shop, for example `/pictures/SPK0001.svg`.
+    pub url: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// What the picture shows, for those who do not see it.
+    pub alt: String,
+    /// The CSS colour to show until the picture has arrived.
+    pub placeholder: String,
+}
+
+/// What buyers thought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Rating {
+    /// The average in tenths of a star (0–50); 0 when nobody rated.
+    pub average_tenths: u16,
+    /// How many rated.
+    pub count: u32,
+}
+
+/// What the shop sells, as the databases keep it. The stock itself is a record of its own ([`super::stock`]);
+/// here stands only its public word, which changes rarely.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Product {
+    /// Made by the origin.
+    pub id: String,
+    /// The id in the shop this was imported from.
+    pub legacy_id: Option<String>,
+    /// The shop's own article number; unique.
+    pub sku: String,
+    /// The name in URLs; unique.
+    pub slug: String,
+    /// The name for people.
+    pub name: String,
+    /// Plain text.
+    pub description: String,
+    /// Slug of its category.
+    pub category: String,
+    /// Slugs of its sub-categories, the main one first.
+    pub sub_categories: Vec<String>,
+    /// Maximum retail price.
+    pub mrp: Paise,
+    /// What the shop asks.
+    pub price: Paise,
+    /// What one of it is: `box`, `packet`, `piece`.
+    pub unit: String,
+    /// What is in one, for example `10 pcs`.
+    pub pack: String,
+    /// Grams.
+    pub weight_grams: u32,
+    /// The least that can be ordered.
+    pub order_min: u32,
+    /// The most that can be ordered.
+    pub order_max: u32,
+    /// The first one is shown in lists.
+    pub images: Vec<Image>,
+    /// Lower-case words.
+    pub tags: Vec<String>,
+    /// Sentences.
+    pub safety_notes: Vec<String>,
+    /// Years.
+    pub minimum_age: u8,
+    /// Shown on the home page.
+    pub featured: bool,
+    /// Inactive products do not exist for the public.
+    pub active: bool,
+    /// Shown, not sold.
+    pub restricted: bool,
+    /// What buyers thought.
+    pub rating: Rating,
+    /// The more, the earlier in `popular`.
+    pub popularity: i64,
+    /// The public word for its stock; follows the stock record.
+    pub availability: Availability,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When staff last changed it (not its stock).
+    pub updated_at: Timestamp,
+    /// Counts staff's changes, from 1 (stock changes do not count).
+    pub version: i64,
+}
+
+/// Which products; every condition must hold. Only active products are ever public.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProductFilter {
+    /// Category slug.
+    pub category: Option<String>,
+    /// Sub-category slug.
+    pub sub_category: Option<String>,
+    /// Least price, inclusive.
+    pub price_min: Option<Paise>,
+    /// Highest price, inclusive.
+    pub price_max: Option<Paise>,
+    /// What the stock must be.
+    pub stock: Option<StockFilter>,
+    /// Only featured ones (`true`) or only others (`false`).
+    pub featured: Option<bool>,
+    /// All of these tags; sorted, without doubles.
+    pub tags: Vec<String>,
+}
+
+/// What the stock must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StockFilter {
+    /// Exactly in stock.
+    InStock,
+    /// Exactly low.
+    Low,
+    /// Exactly sold out.
+    SoldOut,
+    /// In stock or low.
+    Available,
+}
+
+/// In what order; ties are broken by id, so that pages never overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+pub enum ProductSort {
+    /// Newest first.
+    #[serde(rename = "new")]
+    New,
+    /// Cheapest first.
+    #[serde(rename = "price")]
+    PriceAscending,
+    /// Dearest first.
+    #[serde(rename = "-price")]
+    PriceDescending,
+    /// By name, byte order of its lower-case form.
+    #[serde(rename = "name")]
+    Name,
+    /// Best rated first.
+    #[serde(rename = "rating")]
+    Rating,
+    /// Most popular first.
+    #[serde(rename = "popular")]
+    Popular,
+    /// Best match first; only with a search.
+    #[serde(rename = "relevance")]
+    Relevance,
+}
+
+/// The place after which a page begins: the sort key of the last item of the page before, and its id.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ProductPosition {
+    /// The sort key of that item.
+    pub key: SortKey,
+    /// Its id.
+    pub id: String,
+}
+
+/// A sort key: a number for all sorts but `name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum SortKey {
+    /// Paise, microseconds since the epoch, tenths of a star, popularity or relevance.
+    Number(i64),
+    /// The lower-case name.
+    Text(String),
+}
+
+impl ProductSort {
+    /// Whether larger keys come first. Ids always ascend.
+    pub fn is_descending(self) -> bool {
+        !matches!(self, Self::PriceAscending | Self::Name)
+    }
+
+    /// The key by which a product is sorted; relevance is not a product's own, and counts as popularity here.
+    pub fn key(self, product: &Product) -> SortKey {
+        match self {
+            Self::New => SortKey::Number(product.created_at.as_microsecond()),
+            Self::PriceAscending | Self::PriceDescending => SortKey::Number(product.price.0),
+            Self::Name => SortKey::Text(product.name.to_lowercase()),
+            Self::Rating => SortKey::Number(i64::from(product.rating.average_tenths)),
+            Self::Popular | Self::Relevance => SortKey::Number(product.popularity),
+        }
+    }
+}
+
+/// One page's worth of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductQuery {
+    /// Which.
+    pub filter: ProductFilter,
+    /// In what order; never [`ProductSort::Relevance`] when it reaches the database.
+    pub sort: ProductSort,
+    /// After which place; `None` for the first page.
+    pub after: Option<ProductPosition>,
+    /// How many at most, 1–101 (one more than a page, to know whether another follows).
+    pub limit: u32,
+}
+
+/// What is changed of a product by hand. `None` leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProductPatch {
+    /// New price.
+    pub price: Option<Paise>,
+    /// New MRP.
+    pub mrp: Option<Paise>,
+    /// New name.
+    pub name: Option<String>,
+    /// Public or not.
+    pub active: Option<bool>,
+    /// On the home page or not.
+    pub featured: Option<bool>,
+}

@@ -1,0 +1,52 @@
+//! Stock is a record of its own, and the sum of its ledger. No path makes it negative.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::availability::Availability;
+
+/// How many pieces of a product there are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct StockRecord {
+    /// Which product.
+    pub product_id: String,
+    /// Pieces that can be sold now; never negative; the sum of the ledger's deltas.
+    pub available: i64,
+    /// At or below this the public word is `low`.
+    pub low_at: i64,
+    /// Counts movements, from 0.
+    pub version: i64,
+}
+
+/// One movement in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct StockMovement {
+    /// Which product.
+    pub product_id: String,
+    /// Pieces added (positive) or taken (negative).
+    pub delta: i64,
+    /// Why, for people: `opening`, `correction: broken in store`.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What to do to a stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StockAdjustment {
+    /// Add (positive) or take (negative) pieces.
+    By(i64),
+    /// Make it this many, which must not be negative.
+    To(i64),
+}
+
+/// What an adjustment did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockAdjusted {
+    /// The record after it.
+    pub record: StockRecord,
+    /// The public word before it.
+    pub before: Availability,
+    /// The public word after it. Only when it differs is anything purged.
+    pub after: Availability,
+}

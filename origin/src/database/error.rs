@@ -1,0 +1,59 @@
+//! What can go wrong with a question, in the same words for both databases.
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// No connection, no primary, disk gone: asking again later may work.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// Every connection stayed in use for the whole time a lease may wait.
+    #[error("no database connection became free in time")]
+    PoolTimeout,
+    /// The question took longer than it may.
+    #[error("the database took longer than {0} ms")]
+    QueryTimeout(u64),
+    /// Reads work, writes do not (no primary, read-only file).
+    #[error("the database takes no writes now: {0}")]
+    ReadOnly(String),
+    /// The thing to change is not there.
+    #[error("{entity} {id} does not exist")]
+    NotFound {
+        /// What kind of thing.
+        entity: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// Somebody changed it in between.
+    #[error("the version is {actual}, not {expected}")]
+    VersionConflict {
+        /// What the caller had.
+        expected: i64,
+        /// What is there.
+        actual: i64,
+    },
+    /// The stock would become negative.
+    #[error("only {available} available, {wanted} wanted")]
+    StockTooLow {
+        /// Pieces there.
+        available: i64,
+        /// Pieces wanted.
+        wanted: i64,
+    },
+    /// A unique value (SKU, slug) is taken, or the catalogue is not empty.
+    #[error("already exists: {0}")]
+    AlreadyExists(String),
+    /// The data was written by a newer program.
+    #[error("the database has schema {found}, this program knows {known}: use the newer program")]
+    NewerSchema {
+        /// Version in the database.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// What is stored cannot be read as what it should be.
+    #[error("stored data is broken: {0}")]
+    Corrupt(String),
+    /// Anything else the driver says.
+    #[error("database: {0}")]
+    Driver(String),
+}

@@ -1,0 +1,158 @@
+//! Two databases, one contract. Commerce asks one question per method; a method exists only when both databases pass
+//! the same contract suite on it. Knows the plain structs of [`crate::commerce`], not its rules, and no HTTP.
+
+pub mod error;
+pub mod mongodb;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::commerce::categories::{Category, CategoryCount};
+use crate::commerce::changes::Change;
+use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
+use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery};
+use crate::commerce::shop::ShopSettings;
+use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
+pub use error::DatabaseError;
+
+/// What every question answers with.
+pub type Answer<T> = Result<T, DatabaseError>;
+
+/// Where the shop's data lives. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub enum Database {
+    /// Embedded; nothing to install.
+    Sqlite(sqlite::Sqlite),
+    /// A replica set, a single-node one is enough.
+    Mongo(mongodb::Mongo),
+}
+
+/// What health and metrics say of the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections (SQLite) or sessions (MongoDB) that exist.
+    pub size: u32,
+    /// Those leased now.
+    pub in_use: u32,
+    /// The most there may be.
+    pub size_max: u32,
+    /// Leases that had to wait, since the start.
+    pub waited: u64,
+    /// Leases given up after waiting too long, since the start.
+    pub timed_out: u64,
+}
+
+/// A whole catalogue, as `seed` writes it. Written in one piece: all of it or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogueBatch {
+    /// Categories.
+    pub categories: Vec<Category>,
+    /// Products, each with its opening stock and low-stock mark.
+    pub products: Vec<(Product, i64, i64)>,
+    /// Bundles and gift boxes.
+    pub combos: Vec<Combo>,
+}
+
+macro_rules! questions {
+    ($($(#[$doc:meta])* fn $name:ident(&self $(, $argument:ident: $kind:ty)*) -> $answer:ty;)*) => {
+        impl Database {
+            $($(#[$doc])*
+            ///
+            /// # Errors
+            /// [`DatabaseError`]: see its variants.
+            pub async fn $name(&self $(, $argument: $kind)*) -> Answer<$answer> {
+                match self {
+                    Self::Sqlite(database) => database.$name($($argument),*).await,
+                    Self::Mongo(database) => database.$name($($argument),*).await,
+                }
+            })*
+        }
+    };
+}
+
+questions! {
+    /// How long the database takes to answer the smallest question.
+    fn ping(&self) -> Duration;
+    /// The random id that this database got when it was made; tells a restored or replaced one from the one before.
+    fn database_id(&self) -> String;
+
+    /// One page of active products.
+    fn product_page(&self, query: &ProductQuery) -> Vec<Product>;
+    /// How many active products a filter leaves.
+    fn product_count(&self, filter: &ProductFilter) -> u64;
+    /// One active product by id or slug.
+    fn product_by_id_or_slug(&self, id_or_slug: &str) -> Option<Product>;
+    /// Any product, active or not, by id, slug or SKU: what staff type on the command line.
+    fn product_by_any_key(&self, key: &str) -> Option<Product>;
+    /// Active products by id, at most 500, in the order of `ids`; those that do not exist are left out.
+    fn products_by_ids(&self, ids: &[String]) -> Vec<Product>;
+    /// All products, active or not, in order of id, after `after_id`, at most `limit`: for the search index and sitemap.
+    fn products_after(&self, after_id: &str, limit: u32) -> Vec<Product>;
+    /// Changes fields of a product, by id. Bumps its version and leaves a change with its tags.
+    /// With `expected_version`, refuses ([`DatabaseError::VersionConflict`]) when it is no longer that.
+    fn patch_product(&self, id: &str, patch: &ProductPatch, expected_version: Option<i64>, at: Timestamp) -> Product;
+
+    /// The stock of a product, by id.
+    fn stock(&self, product_id: &str) -> Option<StockRecord>;
+    /// The latest movements of a product, newest first, at most `limit`.
+    fn stock_movements(&self, product_id: &str, limit: u32) -> Vec<StockMovement>;
+    /// Adjusts a stock and writes its ledger row in one step; refuses ([`DatabaseError::StockTooLow`]) what would make
+    /// it negative. Updates the product's public word; the change carries tags only when that word changes.
+    fn adjust_stock(&self, product_id: &str, adjustment: StockAdjustment, reason: &str, at: Timestamp) -> StockAdjusted;
+
+    /// All categories, in order of position.
+    fn categories(&self) -> Vec<Category>;
+    /// How many active products each category holds, sorted by slug.
+    fn category_counts(&self) -> Vec<CategoryCount>;
+
+    /// All active combos of a kind with their parts, in order of position and slug.
+    fn combos(&self, kind: ComboKind) -> Vec<ComboWithParts>;
+    /// One active combo by id or slug.
+    fn combo_by_id_or_slug(&self, kind: ComboKind, id_or_slug: &str) -> Option<ComboWithParts>;
+
+    /// The shop's settings; `None` before the first seed or set-up.
+    fn shop_settings(&self) -> Option<ShopSettings>;
+    /// Writes the shop's settings, whatever their version was; leaves a change tagged `shop`.
+    fn put_shop_settings(&self, settings: &ShopSettings, at: Timestamp) -> ShopSettings;
+
+    /// The last number of the `changes` sequence; 0 before the first.
+    fn last_sequence(&self) -> i64;
+    /// Changes after a number, in order, at most `limit`.
+    fn changes_after(&self, sequence: i64, limit: u32) -> Vec<Change>;
+
+    /// Whether there is any category, product or combo.
+    fn is_catalogue_empty(&self) -> bool;
+    /// Adds a catalogue. With `replace`, everything in the catalogue, stock and ledger before it is removed in the same
+    /// transaction (or, where the database limits a transaction's size, under a marker that makes a broken run start over).
+    /// Leaves one change of entity `catalogue` that carries the tags of every list.
+    fn write_catalogue(&self, batch: &CatalogueBatch, replace: Replace, at: Timestamp) -> ();
+}
+
+/// Whether `seed` may remove what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Remove the catalogue that is there.
+    Existing,
+    /// Only write into an empty catalogue.
+    Nothing,
+}
+
+impl Database {
+    /// How much of the pool is in use.
+    pub fn pool_use(&self) -> PoolUse {
+        match self {
+            Self::Sqlite(database) => database.pool_use(),
+            Self::Mongo(database) => database.pool_use(),
+        }
+    }
+
+    /// The word for this kind of database: `sqlite` or `mongodb`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Mongo(_) => "mongodb",
+        }
+    }
+}
