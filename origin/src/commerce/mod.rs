@@ -7,5 +7,6 @@ pub mod combos;
 pub mod ids;
 pub mod money;
 pub mod products;
+pub mod settings;
 pub mod shop;
 pub mod stock;

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod mongodb;
+pub mod settings;
 pub mod sqlite;
 
 use std::time::Duration;

@@ -1,0 +1,1 @@
+//! What one stage leaves for a later one.

@@ -1,0 +1,1 @@
+//! Which rule of a list applies to a request.
