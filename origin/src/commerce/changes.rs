@@ -17,3 +17,86 @@ pub struct Change {
     /// The tags of public answers that this makes stale; empty when none is.
     pub tags: Vec<String>,
 }
+
+/// What is written to the sequence; its number is given by the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    /// What kind of thing changed.
+    pub entity: &'static str,
+    /// Which one.
+    pub entity_id: String,
+    /// The tags of public answers that this makes stale.
+    pub tags: Vec<String>,
+}
+
+/// The tag that every public catalogue answer carries beside its own.
+pub const CATALOGUE: &str = "catalogue";
+
+/// The tag of one product's answers.
+pub fn product_tag(id: &str) -> String {
+    format!("product:{id}")
+}
+
+/// The tag of one category's lists.
+pub fn category_tag(slug: &str) -> String {
+    format!("category:{slug}")
+}
+
+/// The tag of one combo's answers.
+pub fn combo_tag(id: &str) -> String {
+    format!("combo:{id}")
+}
+
+/// What goes stale when a product is no longer what it was: its own page, every list that may hold it, and the combos
+/// that contain it (`combos`: their ids and the tags of their lists). Category lists carry counts, which only change
+/// when a product comes or goes.
+pub fn tags_of_product_change(
+    before: &super::products::Product,
+    after: &super::products::Product,
+    combos: &[(String, super::combos::ComboKind)],
+) -> Vec<String> {
+    let mut tags = vec![
+        product_tag(&after.id),
+        "products".to_owned(),
+        category_tag(&after.category),
+    ];
+    if before.active != after.active {
+        tags.push("categories".to_owned());
+        tags.push("sitemap".to_owned());
+    }
+    push_combo_tags(&mut tags, combos);
+    tags
+}
+
+/// What goes stale when only the public word of a product's stock, or of the combos that contain it, has changed.
+pub fn tags_of_stock_change(
+    product: &super::products::Product,
+    word_changed: bool,
+    combos: &[(String, super::combos::ComboKind)],
+) -> Vec<String> {
+    let mut tags = Vec::new();
+    if word_changed {
+        tags.push(product_tag(&product.id));
+        tags.push("products".to_owned());
+        tags.push(category_tag(&product.category));
+    }
+    push_combo_tags(&mut tags, combos);
+    tags
+}
+
+fn push_combo_tags(tags: &mut Vec<String>, combos: &[(String, super::combos::ComboKind)]) {
+    for (id, kind) in combos {
+        tags.push(combo_tag(id));
+        let list = kind.tag().to_owned();
+        if !tags.contains(&list) {
+            tags.push(list);
+        }
+    }
+}
+
+/// What a new catalogue makes stale: everything made of it.
+pub fn tags_of_catalogue() -> Vec<String> {
+    [CATALOGUE, "shop", "sitemap", "pages"]
+        .map(str::to_owned)
+        .to_vec()
+}

@@ -101,3 +101,73 @@ pub struct ComboPart {
     /// How many of it.
     pub quantity: u32,
 }
+
+/// What decides a combo's availability: the stock of one component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentStock {
+    /// Pieces that can be sold now.
+    pub available: i64,
+    /// The component's low-stock mark.
+    pub low_at: i64,
+    /// Pieces in one combo, at least 1.
+    pub quantity: u32,
+    /// Whether the product is active and may be sold at all.
+    pub sellable: bool,
+}
+
+/// The public word of a combo: that of its scarcest component, counted in whole combos. A combo without components, or
+/// with one that is gone, is sold out.
+pub fn availability(components: &[Option<ComponentStock>]) -> Availability {
+    let words = components.iter().map(|component| match component {
+        Some(stock) if stock.sellable => {
+            let quantity = i64::from(stock.quantity.max(1));
+            Availability::of(stock.available / quantity, stock.low_at / quantity)
+        }
+        _ => Availability::SoldOut,
+    });
+    words.min().unwrap_or(Availability::SoldOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stock(available: i64, low_at: i64, quantity: u32) -> Option<ComponentStock> {
+        Some(ComponentStock {
+            available,
+            low_at,
+            quantity,
+            sellable: true,
+        })
+    }
+
+    #[test]
+    fn a_combo_is_as_available_as_its_scarcest_component() {
+        assert_eq!(
+            availability(&[stock(100, 10, 1), stock(100, 10, 2)]),
+            Availability::InStock
+        );
+        assert_eq!(
+            availability(&[stock(100, 10, 1), stock(8, 10, 2)]),
+            Availability::Low
+        );
+        assert_eq!(
+            availability(&[stock(100, 10, 1), stock(1, 10, 2)]),
+            Availability::SoldOut
+        );
+    }
+
+    #[test]
+    fn a_missing_or_unsellable_component_sells_a_combo_out() {
+        let unsellable = stock(50, 5, 1).map(|stock| ComponentStock {
+            sellable: false,
+            ..stock
+        });
+        assert_eq!(
+            availability(&[stock(50, 5, 1), None]),
+            Availability::SoldOut
+        );
+        assert_eq!(availability(&[unsellable]), Availability::SoldOut);
+        assert_eq!(availability(&[]), Availability::SoldOut);
+    }
+}

@@ -161,7 +161,7 @@ pub struct ProductPosition {
     pub id: String,
 }
 
-/// A sort key: a number for all sorts but `name`.
+/// A sort key. Keys always ascend: what is listed largest first is kept with its sign turned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum SortKey {
@@ -172,20 +172,110 @@ pub enum SortKey {
 }
 
 impl ProductSort {
-    /// Whether larger keys come first. Ids always ascend.
-    pub fn is_descending(self) -> bool {
-        !matches!(self, Self::PriceAscending | Self::Name)
-    }
+    /// Every sort that a database can do: all but relevance, which only a search knows.
+    pub const OF_DATABASE: [Self; 6] = [
+        Self::New,
+        Self::PriceAscending,
+        Self::PriceDescending,
+        Self::Name,
+        Self::Rating,
+        Self::Popular,
+    ];
 
-    /// The key by which a product is sorted; relevance is not a product's own, and counts as popularity here.
+    /// The ascending key by which a product is sorted; relevance counts as popularity here.
     pub fn key(self, product: &Product) -> SortKey {
         match self {
-            Self::New => SortKey::Number(product.created_at.as_microsecond()),
-            Self::PriceAscending | Self::PriceDescending => SortKey::Number(product.price.0),
+            Self::New => SortKey::Number(-product.created_at.as_microsecond()),
+            Self::PriceAscending => SortKey::Number(product.price.0),
+            Self::PriceDescending => SortKey::Number(-product.price.0),
             Self::Name => SortKey::Text(product.name.to_lowercase()),
-            Self::Rating => SortKey::Number(i64::from(product.rating.average_tenths)),
-            Self::Popular | Self::Relevance => SortKey::Number(product.popularity),
+            Self::Rating => SortKey::Number(-i64::from(product.rating.average_tenths)),
+            Self::Popular | Self::Relevance => SortKey::Number(-product.popularity),
         }
+    }
+
+    /// The word of this sort in queries, cursors and both databases' field names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::PriceAscending => "price",
+            Self::PriceDescending => "-price",
+            Self::Name => "name",
+            Self::Rating => "rating",
+            Self::Popular => "popular",
+            Self::Relevance => "relevance",
+        }
+    }
+
+    /// The sort from its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = Self::OF_DATABASE.into_iter().chain([Self::Relevance]);
+        all.into_iter().find(|sort| sort.as_str() == word)
+    }
+}
+
+impl ProductFilter {
+    /// Whether an active product meets every condition: the rule that both databases and the search index follow.
+    pub fn admits(&self, product: &Product) -> bool {
+        let stock = self
+            .stock
+            .is_none_or(|stock| stock.admits(product.availability));
+        product.active
+            && stock
+            && self
+                .category
+                .as_ref()
+                .is_none_or(|slug| *slug == product.category)
+            && self
+                .sub_category
+                .as_ref()
+                .is_none_or(|slug| product.sub_categories.contains(slug))
+            && self.price_min.is_none_or(|least| product.price >= least)
+            && self.price_max.is_none_or(|most| product.price <= most)
+            && self
+                .featured
+                .is_none_or(|featured| featured == product.featured)
+            && self.tags.iter().all(|tag| product.tags.contains(tag))
+    }
+}
+
+impl StockFilter {
+    /// Whether a product with this public word passes.
+    pub fn admits(self, availability: Availability) -> bool {
+        match self {
+            Self::InStock => availability == Availability::InStock,
+            Self::Low => availability == Availability::Low,
+            Self::SoldOut => availability == Availability::SoldOut,
+            Self::Available => availability != Availability::SoldOut,
+        }
+    }
+
+    /// The filter from its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "in_stock" => Some(Self::InStock),
+            "low" => Some(Self::Low),
+            "sold_out" => Some(Self::SoldOut),
+            "available" => Some(Self::Available),
+            _ => None,
+        }
+    }
+}
+
+impl ProductPatch {
+    /// The product with the patch applied, its version counted on.
+    pub fn applied_to(&self, product: &Product, at: Timestamp) -> Product {
+        let mut patched = product.clone();
+        patched.price = self.price.unwrap_or(patched.price);
+        patched.mrp = self.mrp.unwrap_or(patched.mrp);
+        patched.active = self.active.unwrap_or(patched.active);
+        patched.featured = self.featured.unwrap_or(patched.featured);
+        if let Some(name) = &self.name {
+            patched.name.clone_from(name);
+        }
+        patched.version += 1;
+        patched.updated_at = at;
+        patched
     }
 }
 

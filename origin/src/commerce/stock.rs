@@ -40,6 +40,43 @@ pub enum StockAdjustment {
     To(i64),
 }
 
+impl StockAdjustment {
+    /// The record after this adjustment.
+    ///
+    /// # Errors
+    /// [`StockTooLow`] when it would become negative.
+    pub fn applied_to(self, before: &StockRecord) -> Result<StockRecord, StockTooLow> {
+        let available = match self {
+            Self::By(delta) => before.available.checked_add(delta),
+            Self::To(count) => Some(count),
+        };
+        match available.filter(|available| *available >= 0) {
+            Some(available) => Ok(StockRecord {
+                available,
+                version: before.version + 1,
+                ..before.clone()
+            }),
+            None => Err(StockTooLow {
+                available: before.available,
+                wanted: match self {
+                    Self::By(delta) => delta.saturating_neg(),
+                    Self::To(count) => count,
+                },
+            }),
+        }
+    }
+}
+
+/// A stock that would become negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only {available} available, {wanted} wanted")]
+pub struct StockTooLow {
+    /// Pieces there.
+    pub available: i64,
+    /// Pieces wanted.
+    pub wanted: i64,
+}
+
 /// What an adjustment did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockAdjusted {

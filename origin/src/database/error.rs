@@ -32,13 +32,8 @@ pub enum DatabaseError {
         actual: i64,
     },
     /// The stock would become negative.
-    #[error("only {available} available, {wanted} wanted")]
-    StockTooLow {
-        /// Pieces there.
-        available: i64,
-        /// Pieces wanted.
-        wanted: i64,
-    },
+    #[error(transparent)]
+    StockTooLow(#[from] crate::commerce::stock::StockTooLow),
     /// A unique value (SKU, slug) is taken, or the catalogue is not empty.
     #[error("already exists: {0}")]
     AlreadyExists(String),

@@ -141,6 +141,17 @@ pub enum Replace {
 }
 
 impl Database {
+    /// Opens the database that the settings name, making what is missing and bringing its schema up to date.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]: see its variants.
+    pub async fn open(config: &settings::Config) -> Answer<Self> {
+        match config.kind {
+            settings::Kind::Sqlite => Ok(Self::Sqlite(sqlite::Sqlite::open(config).await?)),
+            settings::Kind::Mongodb => Ok(Self::Mongo(mongodb::Mongo::open(config).await?)),
+        }
+    }
+
     /// How much of the pool is in use.
     pub fn pool_use(&self) -> PoolUse {
         match self {

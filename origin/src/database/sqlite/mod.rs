@@ -1,130 +1,169 @@
-//! Placeholder for Sqlite.
-#![allow(missing_docs, unused_variables, clippy::unused_async)]
+//! The embedded database: one file, WAL, full synchronous. One thread writes and takes many writes into one commit;
+//! many connections read, each from a snapshot of its own. Several processes may open the same file.
 
-use super::*;
+mod catalogue;
+mod changes;
+mod combos;
+mod migrations;
+mod products;
+mod readers;
+mod rows;
+mod shop;
+mod stock;
+mod writer;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bb8::Pool;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::settings::Config;
+use super::{Answer, DatabaseError, PoolUse};
+
+/// The embedded database. Cheap to clone; clones share pool and writer.
 #[derive(Clone)]
-pub struct Sqlite;
+pub struct Sqlite(Arc<Shared>);
+
+struct Shared {
+    readers: Pool<Readers>,
+    writer: Writer,
+    database_id: String,
+    query_timeout: Duration,
+    size_max: u32,
+}
 
 impl Sqlite {
-    pub fn pool_use(&self) -> PoolUse {
-        PoolUse::default()
+    /// Opens the file, making it when it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NewerSchema`] for a file of a newer program, [`DatabaseError::Unavailable`] when it cannot be
+    /// opened, [`DatabaseError::Corrupt`] when it is no database.
+    pub async fn open(config: &Config) -> Answer<Self> {
+        let settings = config.sqlite.clone();
+        let changes_kept = config.changes_kept;
+        let (connection, database_id) = tokio::task::spawn_blocking(move || {
+            if let Some(folder) = settings.file.parent() {
+                std::fs::create_dir_all(folder).map_err(|error| {
+                    DatabaseError::Unavailable(format!("{}: {error}", folder.display()))
+                })?;
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+                | OpenFlags::SQLITE_OPEN_CREATE
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let mut connection = Connection::open_with_flags(&settings.file, flags)?;
+            prepare(&connection, settings.busy_timeout_ms)?;
+            let id = migrations::run(&mut connection)?;
+            Ok::<_, DatabaseError>((connection, id))
+        })
+        .await
+        .map_err(stopped)??;
+        let readers = Readers::new(&config.sqlite);
+        let pool = readers.pool(&config.pool).await?;
+        Ok(Self(Arc::new(Shared {
+            readers: pool,
+            writer: Writer::start(connection, &config.sqlite, changes_kept)?,
+            database_id,
+            query_timeout: Duration::from_millis(config.query_timeout_ms),
+            size_max: config.pool.size_max,
+        })))
     }
 
+    /// Asks `question` on a reading connection, away from the runtime's threads; interrupted when it takes too long.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let lease = self
+            .0
+            .readers
+            .get_owned()
+            .await
+            .map_err(|error| match error {
+                bb8::RunError::TimedOut => DatabaseError::PoolTimeout,
+                bb8::RunError::User(error) => error,
+            })?;
+        let interrupt = lease.get_interrupt_handle();
+        let work = tokio::task::spawn_blocking(move || question(&lease));
+        let limit = self.0.query_timeout;
+        tokio::pin!(work);
+        match tokio::time::timeout(limit, &mut work).await {
+            Ok(answer) => answer.map_err(stopped)?,
+            Err(_) => {
+                interrupt.interrupt();
+                let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                Err(DatabaseError::QueryTimeout(limit_ms))
+            }
+        }
+    }
+
+    /// Hands `change` to the writer and waits until it is committed. Takes effect whole or not at all.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.0.writer.write(change).await
+    }
+
+    /// How long the smallest question takes.
     pub async fn ping(&self) -> Answer<Duration> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+        let begin = Instant::now();
+        self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+            .await?;
+        Ok(begin.elapsed())
     }
 
+    /// See [`super::Database::database_id`].
     pub async fn database_id(&self) -> Answer<String> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+        Ok(self.0.database_id.clone())
     }
 
-    pub async fn product_page(&self, query: &ProductQuery) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+    /// How much of the reader pool is in use.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.0.readers.state();
+        let statistics = &state.statistics;
+        PoolUse {
+            size: state.connections,
+            in_use: state.connections.saturating_sub(state.idle_connections),
+            size_max: self.0.size_max,
+            waited: statistics.get_waited,
+            timed_out: statistics.get_timed_out,
+        }
     }
+}
 
-    pub async fn product_count(&self, filter: &ProductFilter) -> Answer<u64> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
+/// What every connection is told first.
+fn prepare(connection: &Connection, busy_timeout_ms: u64) -> Answer<()> {
+    connection.busy_timeout(Duration::from_millis(busy_timeout_ms))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
 
-    pub async fn product_by_id_or_slug(&self, id_or_slug: &str) -> Answer<Option<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
+fn stopped(error: tokio::task::JoinError) -> DatabaseError {
+    DatabaseError::Unavailable(format!("the database thread ended: {error}"))
+}
 
-    pub async fn product_by_any_key(&self, key: &str) -> Answer<Option<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn products_by_ids(&self, ids: &[String]) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn products_after(&self, after_id: &str, limit: u32) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn patch_product(
-        &self,
-        id: &str,
-        patch: &ProductPatch,
-        expected_version: Option<i64>,
-        at: Timestamp,
-    ) -> Answer<Product> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn stock(&self, product_id: &str) -> Answer<Option<StockRecord>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn stock_movements(
-        &self,
-        product_id: &str,
-        limit: u32,
-    ) -> Answer<Vec<StockMovement>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn adjust_stock(
-        &self,
-        product_id: &str,
-        adjustment: StockAdjustment,
-        reason: &str,
-        at: Timestamp,
-    ) -> Answer<StockAdjusted> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn categories(&self) -> Answer<Vec<Category>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn category_counts(&self) -> Answer<Vec<CategoryCount>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn combos(&self, kind: ComboKind) -> Answer<Vec<ComboWithParts>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn combo_by_id_or_slug(
-        &self,
-        kind: ComboKind,
-        id_or_slug: &str,
-    ) -> Answer<Option<ComboWithParts>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn shop_settings(&self) -> Answer<Option<ShopSettings>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn put_shop_settings(
-        &self,
-        settings: &ShopSettings,
-        at: Timestamp,
-    ) -> Answer<ShopSettings> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn last_sequence(&self) -> Answer<i64> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn changes_after(&self, sequence: i64, limit: u32) -> Answer<Vec<Change>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn is_catalogue_empty(&self) -> Answer<bool> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn write_catalogue(
-        &self,
-        batch: &CatalogueBatch,
-        replace: Replace,
-        at: Timestamp,
-    ) -> Answer<()> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => Self::AlreadyExists(text),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(text),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull,
+            ) => Self::Unavailable(text),
+            _ => Self::Driver(text),
+        }
     }
 }

@@ -1,0 +1,65 @@
+//! The pool of reading connections.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bb8::{ManageConnection, Pool};
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::settings;
+use super::{Answer, DatabaseError};
+
+/// Opens reading connections for the pool.
+#[derive(Debug)]
+pub(super) struct Readers {
+    file: PathBuf,
+    busy_timeout_ms: u64,
+}
+
+impl Readers {
+    pub(super) fn new(settings: &settings::Sqlite) -> Self {
+        Self {
+            file: settings.file.clone(),
+            busy_timeout_ms: settings.busy_timeout_ms,
+        }
+    }
+
+    pub(super) async fn pool(self, settings: &settings::Pool) -> Answer<Pool<Self>> {
+        Pool::builder()
+            .max_size(settings.size_max)
+            .min_idle(Some(settings.size_min))
+            .idle_timeout(Some(Duration::from_secs(settings.idle_timeout_seconds)))
+            .connection_timeout(Duration::from_millis(settings.wait_timeout_ms))
+            .test_on_check_out(false)
+            .build(self)
+            .await
+    }
+}
+
+impl ManageConnection for Readers {
+    type Connection = Connection;
+    type Error = DatabaseError;
+
+    async fn connect(&self) -> Result<Connection, DatabaseError> {
+        let (file, busy_timeout_ms) = (self.file.clone(), self.busy_timeout_ms);
+        tokio::task::spawn_blocking(move || {
+            // Read-write, because a reader may have to make the WAL's shared memory; query_only keeps it from writing.
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&file, flags)?;
+            super::prepare(&connection, busy_timeout_ms)?;
+            connection.pragma_update(None, "query_only", true)?;
+            Ok(connection)
+        })
+        .await
+        .map_err(super::stopped)?
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), DatabaseError> {
+        Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        // A question that was given up may still hold its statement: such a connection is not reused.
+        !connection.is_autocommit()
+    }
+}

@@ -1,0 +1,47 @@
+//! The shop's settings.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Answer, Sqlite, changes, rows};
+use crate::commerce::changes::NewChange;
+use crate::commerce::shop::ShopSettings;
+
+impl Sqlite {
+    /// See [`super::super::Database::shop_settings`].
+    pub async fn shop_settings(&self) -> Answer<Option<ShopSettings>> {
+        self.read(settings).await
+    }
+
+    /// See [`super::super::Database::put_shop_settings`].
+    pub async fn put_shop_settings(
+        &self,
+        settings: &ShopSettings,
+        at: Timestamp,
+    ) -> Answer<ShopSettings> {
+        let settings = settings.clone();
+        self.write(move |connection| put(connection, settings, at))
+            .await
+    }
+}
+
+fn settings(connection: &Connection) -> Answer<Option<ShopSettings>> {
+    let mut statement = connection.prepare_cached("SELECT document FROM shop WHERE one = 1")?;
+    let found: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    found.map(|text| rows::document(&text)).transpose()
+}
+
+fn put(connection: &Connection, mut new: ShopSettings, at: Timestamp) -> Answer<ShopSettings> {
+    new.version = settings(connection)?.map_or(0, |settings| settings.version) + 1;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO shop (one, document) VALUES (1, ?1)")?
+        .execute([rows::to_document(&new)?])?;
+    let tags = vec!["shop".to_owned()];
+    let change = NewChange {
+        entity: "shop",
+        entity_id: "shop".to_owned(),
+        tags,
+    };
+    changes::append(connection, &change, at)?;
+    Ok(new)
+}

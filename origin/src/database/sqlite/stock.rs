@@ -1,0 +1,141 @@
+//! Stock and its ledger.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::error::DatabaseError;
+use super::{Answer, Sqlite, changes, combos, products, rows};
+use crate::commerce::availability::Availability;
+use crate::commerce::changes::{NewChange, tags_of_stock_change};
+use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
+
+impl Sqlite {
+    /// See [`super::super::Database::stock`].
+    pub async fn stock(&self, product_id: &str) -> Answer<Option<StockRecord>> {
+        let id = product_id.to_owned();
+        self.read(move |connection| record(connection, &id)).await
+    }
+
+    /// See [`super::super::Database::stock_movements`].
+    pub async fn stock_movements(
+        &self,
+        product_id: &str,
+        limit: u32,
+    ) -> Answer<Vec<StockMovement>> {
+        let id = product_id.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT delta, reason, at FROM stock_movements
+                 WHERE product_id = ?1 ORDER BY number DESC LIMIT ?2",
+            )?;
+            let mut found = statement.query(params![id, limit])?;
+            let mut movements = Vec::new();
+            while let Some(row) = found.next()? {
+                movements.push(StockMovement {
+                    product_id: id.clone(),
+                    delta: row.get(0)?,
+                    reason: row.get(1)?,
+                    at: rows::time(row.get(2)?)?,
+                });
+            }
+            Ok(movements)
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::adjust_stock`].
+    pub async fn adjust_stock(
+        &self,
+        product_id: &str,
+        adjustment: StockAdjustment,
+        reason: &str,
+        at: Timestamp,
+    ) -> Answer<StockAdjusted> {
+        let (id, reason) = (product_id.to_owned(), reason.to_owned());
+        self.write(move |connection| adjust(connection, &id, adjustment, &reason, at))
+            .await
+    }
+}
+
+fn adjust(
+    connection: &Connection,
+    id: &str,
+    adjustment: StockAdjustment,
+    reason: &str,
+    at: Timestamp,
+) -> Answer<StockAdjusted> {
+    let mut product = products::required(connection, id)?;
+    let before = record(connection, id)?.ok_or_else(|| DatabaseError::NotFound {
+        entity: "stock",
+        id: id.to_owned(),
+    })?;
+    let record = adjustment.applied_to(&before)?;
+    let combos_before = combos::words_containing(connection, id)?;
+    connection
+        .prepare_cached("UPDATE stock SET available = ?2, version = ?3 WHERE product_id = ?1")?
+        .execute(params![id, record.available, record.version])?;
+    write_movement(
+        connection,
+        id,
+        record.available - before.available,
+        reason,
+        at,
+    )?;
+    let (word_before, word_after) = (
+        product.availability,
+        Availability::of(record.available, record.low_at),
+    );
+    if word_before != word_after {
+        product.availability = word_after;
+        products::put(connection, &product)?;
+    }
+    let combos_after = combos::words_containing(connection, id)?;
+    let changed: Vec<_> = combos_before
+        .into_iter()
+        .zip(combos_after)
+        .filter(|(before, after)| before.1 != after.1)
+        .map(|(_, after)| after.0)
+        .collect();
+    let tags = tags_of_stock_change(&product, word_before != word_after, &changed);
+    let change = NewChange {
+        entity: "stock",
+        entity_id: id.to_owned(),
+        tags,
+    };
+    changes::append(connection, &change, at)?;
+    Ok(StockAdjusted {
+        record,
+        before: word_before,
+        after: word_after,
+    })
+}
+
+fn record(connection: &Connection, id: &str) -> Answer<Option<StockRecord>> {
+    let sql = "SELECT available, low_at, version FROM stock WHERE product_id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([id], |row| {
+        Ok(StockRecord {
+            product_id: id.to_owned(),
+            available: row.get(0)?,
+            low_at: row.get(1)?,
+            version: row.get(2)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// Writes a ledger row.
+pub(super) fn write_movement(
+    connection: &Connection,
+    id: &str,
+    delta: i64,
+    reason: &str,
+    at: Timestamp,
+) -> Answer<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO stock_movements (product_id, delta, reason, at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id, delta, reason, at.as_microsecond()])?;
+    Ok(())
+}

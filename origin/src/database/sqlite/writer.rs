@@ -1,0 +1,133 @@
+//! The one writer of this process: a thread that takes the writes that are waiting into one commit.
+//!
+//! Each write runs in a savepoint of its own, so that one that fails undoes only itself. Nobody is answered before the
+//! commit is on disk; if the commit fails, everybody in it is told so.
+
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::settings;
+use super::{Answer, DatabaseError, changes};
+
+/// Runs inside the transaction and says how it went; the answer waits in [`Done`] for the commit.
+type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
+
+/// A write that has run: whether to keep it, and how to answer once the commit's fate is known.
+struct Done {
+    keep: bool,
+    answer: Box<dyn FnOnce(Option<DatabaseError>) + Send>,
+}
+
+/// The way to the writing thread, which ends when the last of these is dropped.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(
+        connection: Connection,
+        settings: &settings::Sqlite,
+        changes_kept: u32,
+    ) -> Answer<Self> {
+        let (jobs, queue) = mpsc::channel(settings.write_queue_max);
+        let batch_max = settings.write_batch_max;
+        thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write_until_closed(&connection, queue, batch_max, changes_kept))
+            .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+        Ok(Self { jobs })
+    }
+
+    /// Queues a write and waits for its commit.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = change(connection);
+            Done {
+                keep: result.is_ok(),
+                answer: Box::new(move |failed| {
+                    let result = match failed {
+                        Some(error) if result.is_ok() => Err(error),
+                        _ => result,
+                    };
+                    // A caller that went away no longer wants its answer; the write stands.
+                    let _ = sender.send(result);
+                }),
+            }
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DatabaseError::PoolTimeout,
+            mpsc::error::TrySendError::Closed(_) => {
+                DatabaseError::Unavailable("the writer has ended".to_owned())
+            }
+        })?;
+        receiver
+            .await
+            .map_err(|_| DatabaseError::Unavailable("the file takes no writes now".to_owned()))?
+    }
+}
+
+fn write_until_closed(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Job>,
+    batch_max: usize,
+    changes_kept: u32,
+) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < batch_max {
+            match queue.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        commit(connection, batch, changes_kept);
+    }
+}
+
+fn commit(connection: &Connection, batch: Vec<Job>, changes_kept: u32) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // Dropping a job that has not run closes its channel, which tells its caller that nothing was written.
+        tracing::error!(%error, writes = batch.len(), "cannot begin a write transaction");
+        return;
+    }
+    let done: Vec<Done> = batch.into_iter().map(|job| run(connection, job)).collect();
+    let committed = changes::trim(connection, changes_kept)
+        .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    let failed = committed.err().map(|error| error.to_string());
+    if let Some(error) = &failed {
+        tracing::error!(%error, writes = done.len(), "a commit failed; its writes are undone");
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    for each in done {
+        (each.answer)(failed.clone().map(DatabaseError::Unavailable));
+    }
+}
+
+/// Runs one write in its savepoint. A savepoint that cannot be undone poisons nothing: the commit then fails as well.
+fn run(connection: &Connection, job: Job) -> Done {
+    let begun = connection.execute_batch("SAVEPOINT job");
+    let done = job(connection);
+    let end = if done.keep && begun.is_ok() {
+        "RELEASE job"
+    } else {
+        "ROLLBACK TO job; RELEASE job"
+    };
+    match connection.execute_batch(end) {
+        Ok(()) => done,
+        Err(error) => {
+            let error = error.to_string();
+            let answer = done.answer;
+            Done {
+                keep: false,
+                answer: Box::new(move |_| answer(Some(DatabaseError::Unavailable(error)))),
+            }
+        }
+    }
+}
