@@ -7,6 +7,7 @@
 //! | [`headers`] | the header names on which edge and origin agree |
 //! | [`request_id`] | `X-Request-Id` and `traceparent`, judged and made |
 //! | [`memory`] | the resident memory of this process |
+//! | [`tag_sequences`] | which tag was last touched by which change |
 //! | [`telemetry_setup`] | where log lines go and how they look |
 //! | [`shutdown_signal`] | SIGTERM and SIGINT as one future |
 
@@ -16,4 +17,5 @@ pub mod headers;
 pub mod memory;
 pub mod request_id;
 pub mod shutdown_signal;
+pub mod tag_sequences;
 pub mod telemetry_setup;
