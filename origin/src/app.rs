@@ -1,1 +1,83 @@
-//! Placeholder: app.
+//! What every part of the running origin shares.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crackers_shared::{clock::Clock, memory};
+
+use crate::api::{Answers, Router};
+use crate::assets::Assets;
+use crate::commerce::search::Search;
+use crate::config::Config;
+use crate::database::Database;
+use crate::telemetry::Metrics;
+
+/// The running origin: immutable settings and the handles that requests use.
+pub struct App {
+    /// The checked settings.
+    pub config: Arc<Config>,
+    /// Where the data lives.
+    pub database: Database,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Encoded answers in memory.
+    pub answers: Answers,
+    /// Which handler answers what.
+    pub router: Router,
+    /// The full-text index.
+    pub search: Search,
+    /// The storefront's files.
+    pub assets: Assets,
+    /// When the process began to serve.
+    pub started: Timestamp,
+}
+
+impl App {
+    /// An origin that has served nothing yet.
+    pub fn new(config: Arc<Config>, database: Database, clock: Clock) -> Self {
+        Self {
+            answers: Answers::new(config.api.answers_bytes_max),
+            assets: Assets::new(&config.assets),
+            metrics: Metrics::new(),
+            router: Router::new(),
+            search: Search::default(),
+            started: clock.now(),
+            config,
+            database,
+            clock,
+        }
+    }
+
+    /// Seconds since the start.
+    pub fn uptime_seconds(&self) -> i64 {
+        self.clock.now().as_second() - self.started.as_second()
+    }
+
+    /// Brings the gauges up to date before they are read.
+    pub fn refresh_metrics(&self) {
+        let metrics = &self.metrics;
+        let pool = self.database.pool_use();
+        metrics.pool_size.set(i64::from(pool.size));
+        metrics.pool_in_use.set(i64::from(pool.in_use));
+        metrics.pool_size_max.set(i64::from(pool.size_max));
+        metrics
+            .pool_waited
+            .set(i64::try_from(pool.waited).unwrap_or(i64::MAX));
+        metrics
+            .pool_timed_out
+            .set(i64::try_from(pool.timed_out).unwrap_or(i64::MAX));
+        metrics
+            .answers_bytes
+            .set(i64::try_from(self.answers.bytes()).unwrap_or(i64::MAX));
+        metrics
+            .search_products
+            .set(i64::try_from(self.search.len()).unwrap_or(i64::MAX));
+        metrics
+            .memory_bytes
+            .set(i64::try_from(memory::resident_bytes()).unwrap_or(i64::MAX));
+        metrics.uptime_seconds.set(self.uptime_seconds());
+    }
+}

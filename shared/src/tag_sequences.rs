@@ -25,7 +25,10 @@ struct Inner {
 impl TagSequences {
     /// Nothing is touched yet.
     pub fn new(tags_max: usize) -> Self {
-        Self { inner: RwLock::new(Inner::default()), tags_max }
+        Self {
+            inner: RwLock::new(Inner::default()),
+            tags_max,
+        }
     }
 
     /// Notes that `tags` were touched by entry `sequence`. Older news than what is known changes nothing.
@@ -61,18 +64,27 @@ impl TagSequences {
     /// The highest number at which one of `tags` was touched.
     pub fn latest<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> i64 {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let touched = tags.into_iter().filter_map(|tag| inner.touched.get(tag).copied());
+        let touched = tags
+            .into_iter()
+            .filter_map(|tag| inner.touched.get(tag).copied());
         touched.fold(inner.floor, i64::max)
     }
 
     /// The highest number seen.
     pub fn last(&self) -> i64 {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).last
+        self.inner
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last
     }
 
     /// How many tags are held.
     pub fn len(&self) -> usize {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).touched.len()
+        self.inner
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .touched
+            .len()
     }
 
     /// Whether no tag is held.

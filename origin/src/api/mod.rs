@@ -1,18 +1,66 @@
-//! Stage `api`: routes, requests and answers.
+//! Stage `api`: routes, requests and answers. Decodes, asks commerce, encodes; holds no rule of the shop and no query.
+
+pub mod answers;
+pub mod categories;
+pub mod combos;
+pub mod context;
+mod cursor;
+mod docs;
+pub mod error;
+pub mod health;
+pub mod openapi;
+pub mod parameters;
+pub mod price_list;
+pub mod products;
+pub mod response;
+pub mod router;
+pub mod shop;
+mod sitemap;
+pub mod views;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
+pub use answers::Answers;
+pub use context::RequestContext;
+pub use error::ApiError;
+pub use response::{Caching, Reply, etag_of, failure};
+pub use router::{Router, answer};
+pub use views::{ProductSummary, ProductView};
+
 /// Settings of stage `api`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// Where people reach the shop, without a slash at the end; for links in the sitemap and in page heads.
+    pub public_url: String,
+    /// How long the edge may keep public answers, in seconds.
+    pub cache_ttl_seconds: u32,
+    /// How long after that the edge may serve them while it fetches anew, in seconds.
+    pub stale_while_revalidate_seconds: u32,
+    /// How long after that the edge may serve them while the origin fails, in seconds.
+    pub stale_if_error_seconds: u32,
+    /// Bytes of encoded answers kept in memory.
+    pub answers_bytes_max: u64,
+    /// Lines of the price list.
+    pub price_list_lines_max: u32,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        let url = &self.public_url;
+        problems.require(
+            (url.starts_with("http://") || url.starts_with("https://")) && !url.ends_with('/'),
+            format!("{path}.public_url"),
+            "must begin with http:// or https:// and end without a slash",
+        );
+        problems.require(
+            (1..=100_000).contains(&self.price_list_lines_max),
+            format!("{path}.price_list_lines_max"),
+            "must be 1 to 100000",
+        );
     }
 }

@@ -194,6 +194,14 @@ impl ProductSort {
         }
     }
 
+    /// The place of a product in this order.
+    pub fn position(self, product: &Product) -> ProductPosition {
+        ProductPosition {
+            key: self.key(product),
+            id: product.id.clone(),
+        }
+    }
+
     /// The word of this sort in queries, cursors and both databases' field names.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,18 +1,71 @@
-//! Stage `outbox`: what is owed to others after a write.
+//! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
+//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges.
+
+mod follow;
+mod purge;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crackers_shared::config_file::Problems;
+
+use crate::app::App;
 
 /// Settings of stage `outbox`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// How often the `changes` sequence is looked at, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// Changes read at once.
+    pub changes_at_once: u32,
+    /// The edges that are told what went stale.
+    pub edges: Vec<Edge>,
+    /// The longest wait for an edge's answer, in milliseconds.
+    pub purge_timeout_ms: u64,
+    /// The longest pause between two tries, in milliseconds.
+    pub purge_backoff_max_ms: u64,
+}
+
+/// An edge's admin interface.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// Its address, for example `http://127.0.0.1:9146`.
+    pub url: String,
+    /// The file with its bearer token; read again for every message.
+    pub token_file: PathBuf,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        for (key, value) in [
+            ("poll_interval_ms", self.poll_interval_ms),
+            ("changes_at_once", u64::from(self.changes_at_once)),
+            ("purge_timeout_ms", self.purge_timeout_ms),
+            ("purge_backoff_max_ms", self.purge_backoff_max_ms),
+        ] {
+            problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
+        }
+        for (index, edge) in self.edges.iter().enumerate() {
+            problems.require(
+                edge.url.starts_with("http://"),
+                format!("{path}.edges.{index}.url"),
+                "must begin with http:// (the admin interface listens on the loopback or a private network)",
+            );
+        }
+    }
+}
+
+/// Starts following, and one task for each edge.
+pub fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
+    tokio::spawn(follow::run(Arc::clone(app), stop.clone()));
+    for edge in &app.config.outbox.edges {
+        tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
     }
 }

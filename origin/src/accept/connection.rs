@@ -1,0 +1,72 @@
+//! One HTTP/1.1 connection: its deadlines, and the last line against a handler that fails badly.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::api;
+use crate::app::App;
+
+/// The body of an answer.
+pub type Body = Full<Bytes>;
+
+/// Serves a connection in a task of its own; `permit` is its place among the connections.
+pub(super) fn spawn(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    app: Arc<App>,
+    permit: OwnedSemaphorePermit,
+    graceful: &GracefulShutdown,
+) {
+    let config = &app.config.accept;
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.idle_timeout_ms))
+        .max_buf_size(config.head_bytes_max)
+        .pipeline_flush(true);
+    let served = Arc::clone(&app);
+    let service = service_fn(move |request| {
+        let app = Arc::clone(&served);
+        async move { Ok::<_, Infallible>(guarded(app, request).await) }
+    });
+    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    app.metrics.connections.inc();
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        app.metrics.connections.dec();
+        drop(permit);
+    });
+}
+
+/// Answers within the total deadline, and answers 500 where a handler panics: one bad request ends nobody else's.
+async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
+    let limit = Duration::from_millis(app.config.accept.request_timeout_ms);
+    let (context, parts) = api::RequestContext::of(request);
+    let work = AssertUnwindSafe(api::answer(Arc::clone(&app), context.clone(), parts));
+    match tokio::time::timeout(limit, work.catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!(request_id = %context.request_id, "a handler panicked");
+            api::failure(
+                &app,
+                &context,
+                &api::ApiError::internal("a handler panicked"),
+            )
+        }
+        Err(_) => api::failure(&app, &context, &api::ApiError::TimedOut),
+    }
+}

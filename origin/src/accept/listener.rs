@@ -1,0 +1,172 @@
+//! Listening, taking connections up to the limit, and stopping without dropping a request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::{Config, connection};
+use crate::app::App;
+
+/// A socket that listens.
+pub enum Listener {
+    /// An address.
+    Tcp(TcpListener),
+    /// A file; removed again at the end.
+    Unix(UnixListener, PathBuf),
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (accept.{key}): {source}{hint}")]
+pub struct BindError {
+    address: String,
+    key: &'static str,
+    source: std::io::Error,
+    hint: &'static str,
+}
+
+impl BindError {
+    pub(crate) fn new(address: String, key: &'static str, source: std::io::Error) -> Self {
+        let hint = if source.kind() == std::io::ErrorKind::AddrInUse {
+            "; another program has it: stop that one, or choose another address"
+        } else {
+            ""
+        };
+        Self {
+            address,
+            key,
+            source,
+            hint,
+        }
+    }
+}
+
+/// Binds every address before anything is served.
+///
+/// # Errors
+/// The first address that cannot be had, and why.
+pub async fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| BindError::new(address.clone(), "listen", source))?;
+        listeners.push(Listener::Tcp(listener));
+    }
+    for path in &config.listen_unix {
+        let listener = bind_unix(path)
+            .await
+            .map_err(|source| BindError::new(path.display().to_string(), "listen_unix", source))?;
+        listeners.push(Listener::Unix(listener, path.clone()));
+    }
+    Ok(listeners)
+}
+
+/// Binds a socket file; a file that nobody listens on any more is a leftover and goes.
+async fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            if tokio::net::UnixStream::connect(path).await.is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        other => other,
+    }
+}
+
+impl Listener {
+    /// The address as a person writes it; the real port where 0 was asked for.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|_| "unknown".to_owned(), |address| address.to_string()),
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+/// Serves until `stop` turns true, then lets requests in flight finish, at most the grace period long.
+pub async fn serve(listeners: Vec<Listener>, app: Arc<App>, stop: watch::Receiver<bool>) {
+    let config = &app.config.accept;
+    let grace = Duration::from_millis(config.grace_period_ms);
+    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let graceful = Arc::new(GracefulShutdown::new());
+    let mut tasks = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
+        let (graceful, stop) = (Arc::clone(&graceful), stop.clone());
+        tasks.spawn(take(listener, app, connections, graceful, stop));
+    }
+    while tasks.join_next().await.is_some() {}
+    if let Some(graceful) = Arc::into_inner(graceful)
+        && tokio::time::timeout(grace, graceful.shutdown())
+            .await
+            .is_err()
+    {
+        tracing::warn!("requests were still in flight after the grace period and are cut off");
+    }
+}
+
+async fn take(
+    listener: Listener,
+    app: Arc<App>,
+    connections: Arc<Semaphore>,
+    graceful: Arc<GracefulShutdown>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let taken = tokio::select! {
+            taken = accept(&listener) => taken,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let stream = match taken {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: wait a little instead of spinning.
+                tracing::warn!(%error, "cannot take a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            app.metrics.connections_refused.inc();
+            continue;
+        };
+        spawn(stream, Arc::clone(&app), permit, &graceful);
+    }
+    if let Listener::Unix(_, path) = &listener {
+        // Left behind it would be taken for a leftover at the next start.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// A connection of either kind.
+enum Stream {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept(listener: &Listener) -> std::io::Result<Stream> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+        Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+    }
+}
+
+fn spawn(stream: Stream, app: Arc<App>, permit: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+    match stream {
+        Stream::Tcp(stream) => connection::spawn(stream, app, permit, graceful),
+        Stream::Unix(stream) => connection::spawn(stream, app, permit, graceful),
+    }
+}

@@ -1,0 +1,113 @@
+//! Encoded answers kept in memory, in front of the database. An answer is used only while no change of one of its tags
+//! is newer than it, whichever process wrote that change: the follower of `changes` touches the tags.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use moka::future::Cache;
+
+use crackers_shared::tag_sequences::TagSequences;
+
+use super::error::ApiError;
+use super::response::Reply;
+use crate::telemetry::Metrics;
+
+/// How many distinct tags are remembered before everything counts as touched.
+const TAGS_MAX: usize = 50_000;
+
+/// The answers in memory.
+pub struct Answers {
+    kept: Cache<String, Reply>,
+    /// Which tag was last touched by which change.
+    pub touched: TagSequences,
+    following: AtomicBool,
+}
+
+impl Answers {
+    /// Keeps at most `bytes_max` of encoded answers.
+    pub fn new(bytes_max: u64) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(|key: &String, reply: &Reply| {
+                let tags: usize = reply.tags.iter().map(String::len).sum();
+                u32::try_from(key.len() + reply.body.len() + tags + 256).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            kept,
+            touched: TagSequences::new(TAGS_MAX),
+            following: AtomicBool::new(false),
+        }
+    }
+
+    /// The answer in memory for `key`, or the one that `make` makes now. Askers at the same time share one making.
+    ///
+    /// # Errors
+    /// What `make` failed with; failures are not kept.
+    pub async fn get(
+        &self,
+        key: String,
+        metrics: &Metrics,
+        make: impl Future<Output = Result<Reply, ApiError>>,
+    ) -> Result<Reply, ApiError> {
+        if !self.is_following() {
+            metrics.answers.with_label_values(&["bypass"]).inc();
+            let sequence = self.touched.last();
+            return make.await.map(|reply| Reply { sequence, ..reply });
+        }
+        if let Some(reply) = self.kept.get(&key).await {
+            if self.is_current(&reply) {
+                metrics.answers.with_label_values(&["hit"]).inc();
+                return Ok(reply);
+            }
+            self.kept.invalidate(&key).await;
+        }
+        metrics.answers.with_label_values(&["miss"]).inc();
+        // Taken before the database is read: the answer is at least as new as this.
+        let sequence = self.touched.last();
+        let made = self.kept.try_get_with(key, async {
+            make.await.map(|reply| Reply { sequence, ..reply })
+        });
+        made.await.map_err(|error| match Arc::try_unwrap(error) {
+            Ok(error) => error,
+            Err(shared) => copy(&shared),
+        })
+    }
+
+    /// Whether answers in memory may be used: only while the `changes` sequence is being followed.
+    pub fn is_following(&self) -> bool {
+        self.following.load(Ordering::Acquire)
+    }
+
+    /// Says whether the `changes` sequence is being followed.
+    pub fn set_following(&self, following: bool) {
+        self.following.store(following, Ordering::Release);
+    }
+
+    /// Forgets every answer.
+    pub fn forget(&self) {
+        self.kept.invalidate_all();
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.kept.weighted_size()
+    }
+
+    fn is_current(&self, reply: &Reply) -> bool {
+        reply.sequence >= self.touched.latest(reply.tags.iter().map(String::as_str))
+    }
+}
+
+/// What several askers are told of one failure.
+fn copy(error: &ApiError) -> ApiError {
+    match error {
+        ApiError::NotFound => ApiError::NotFound,
+        ApiError::TimedOut => ApiError::TimedOut,
+        ApiError::Database(error) => ApiError::Database(
+            crate::database::DatabaseError::Unavailable(error.to_string()),
+        ),
+        other => ApiError::Internal(other.to_string()),
+    }
+}

@@ -1,0 +1,173 @@
+//! The OpenAPI 3.1 description, generated from the route table and the types of the answers.
+
+use std::sync::OnceLock;
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::error::ApiError;
+use super::parameters::{Kind, Parameter};
+use super::response::Reply;
+use super::router::{Call, ROUTES, Route};
+
+/// The description as JSON.
+pub fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(make)
+}
+
+fn make() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let schema = route.schema.map(|schema| schema(&mut generator).to_value());
+        paths.insert(
+            route.path.to_owned(),
+            json!({ "get": operation(route, schema) }),
+        );
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("Problem".to_owned(), problem());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Crackers",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The shop's API. Money is in paise, times are RFC 3339 UTC, errors are problem details (RFC 9457).",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": { "schemas": schemas },
+    })
+}
+
+fn operation(route: &Route, schema: Option<Value>) -> Value {
+    let mut parameters: Vec<_> = route.parameters.iter().map(of_query).collect();
+    if let Some(name) = route.path.split(['{', '}']).nth(1) {
+        parameters.insert(
+            0,
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
+    }
+    let mut responses = Map::new();
+    let content = json!({ route.content_type: { "schema": schema.unwrap_or(json!({})) } });
+    responses.insert(
+        "200".to_owned(),
+        json!({ "description": route.summary, "content": content }),
+    );
+    responses.insert(
+        "304".to_owned(),
+        json!({ "description": "What If-None-Match names is still current" }),
+    );
+    let problems = [
+        ("400", "The query is wrong; errors[] names each parameter"),
+        ("404", "There is nothing at this address"),
+        ("405", "Only GET and HEAD"),
+        ("500", "A defect"),
+        (
+            "503",
+            "The database does not answer; Retry-After says when to come back",
+        ),
+    ];
+    for (status, description) in problems {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        let content = json!({ "application/problem+json": { "schema": schema } });
+        responses.insert(
+            status.to_owned(),
+            json!({ "description": description, "content": content }),
+        );
+    }
+    if route.path == "/api/health" {
+        let content = responses["200"]["content"].clone();
+        responses.insert(
+            "503".to_owned(),
+            json!({ "description": "The database does not answer", "content": content }),
+        );
+    }
+    json!({
+        "operationId": operation_id(route.path),
+        "summary": route.summary,
+        "x-permission": format!("{:?}", route.permission).to_lowercase(),
+        "parameters": parameters,
+        "responses": responses,
+    })
+}
+
+fn operation_id(path: &str) -> String {
+    let words = path
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let words: Vec<_> = std::iter::once("get").chain(words).collect();
+    words.join("_")
+}
+
+fn of_query(parameter: &Parameter) -> Value {
+    let schema = match parameter.kind {
+        Kind::Text(most) => json!({ "type": "string", "maxLength": most }),
+        Kind::Integer(least, most) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+    };
+    json!({
+        "name": parameter.name,
+        "in": "query",
+        "required": false,
+        "description": parameter.description,
+        "schema": schema,
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "instance", "code"],
+        "properties": {
+            "type": { "type": "string" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "instance": { "type": "string", "description": "The id of the request" },
+            "code": { "type": "string", "description": "Stable; programs may decide by it" },
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "parameter": { "type": "string" },
+                        "detail": { "type": "string" },
+                        "code": { "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}
+
+pub(super) async fn show(_call: Call) -> Result<Reply, ApiError> {
+    Reply::public(document(), vec!["pages".to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_is_that_of_the_snapshot() {
+        insta::assert_json_snapshot!(document());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = document().to_string();
+        for part in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(
+                document()["components"]["schemas"].get(name).is_some(),
+                "{name}"
+            );
+        }
+    }
+}

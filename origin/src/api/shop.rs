@@ -1,0 +1,119 @@
+//! `GET /api/shop`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::error::ApiError;
+use super::response::Reply;
+use super::router::Call;
+use super::views::{Money, time};
+use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
+
+/// What every page needs to know of the shop.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShopView {
+    /// Its name.
+    pub name: String,
+    /// One line under it.
+    pub tagline: String,
+    /// How it sells now.
+    pub mode: SalesMode,
+    /// Always `INR`.
+    pub currency: &'static str,
+    /// The licence that the law asks for.
+    pub licence: Licence,
+    /// How to reach it.
+    pub contact: Contact,
+    /// For every page.
+    pub notices: Vec<Notice>,
+    /// What is added to goods.
+    pub charges: Charges,
+    /// When it sells.
+    pub season: Season,
+    /// Years a buyer must have.
+    pub minimum_age: u8,
+}
+
+/// A licence to sell fireworks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Licence {
+    /// Its number.
+    pub number: String,
+    /// Whose it is.
+    pub holder: String,
+}
+
+/// How to reach the shop.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Contact {
+    /// International form.
+    pub phone: String,
+    /// International form.
+    pub whatsapp: String,
+    /// Mail.
+    pub email: String,
+    /// Post.
+    pub address: String,
+}
+
+/// What is added to goods.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Charges {
+    /// Of the goods' value.
+    pub packing_percent: u8,
+    /// The least an order may be worth.
+    pub minimum_order: Money,
+}
+
+/// When the shop sells.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Season {
+    /// RFC 3339; null when always.
+    pub opens_at: Option<String>,
+    /// RFC 3339; null when always.
+    pub closes_at: Option<String>,
+}
+
+impl From<ShopSettings> for ShopView {
+    fn from(shop: ShopSettings) -> Self {
+        Self {
+            name: shop.name,
+            tagline: shop.tagline,
+            mode: shop.mode,
+            currency: "INR",
+            licence: Licence {
+                number: shop.licence_number,
+                holder: shop.licence_holder,
+            },
+            contact: Contact {
+                phone: shop.phone,
+                whatsapp: shop.whatsapp,
+                email: shop.email,
+                address: shop.address,
+            },
+            notices: shop.notices,
+            charges: Charges {
+                packing_percent: shop.packing_percent,
+                minimum_order: shop.minimum_order.into(),
+            },
+            season: Season {
+                opens_at: shop.opens_at.map(time),
+                closes_at: shop.closes_at.map(time),
+            },
+            minimum_age: 18,
+        }
+    }
+}
+
+pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
+    let app = &call.app;
+    let make = async {
+        let shop = app
+            .database
+            .shop_settings()
+            .await?
+            .ok_or(ApiError::NotFound)?;
+        Reply::public(&ShopView::from(shop), vec!["shop".to_owned()])
+    };
+    app.answers.get("shop".to_owned(), &app.metrics, make).await
+}

@@ -1,0 +1,215 @@
+//! The command line: one function a command. What they print is for people or for pipes, so it goes to standard output.
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line answers on standard output"
+)]
+
+mod catalogue;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use serde_yaml::Value;
+
+use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
+
+use crate::api::openapi;
+use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
+use crate::database::Database;
+
+/// The origin of the Crackers shop.
+#[derive(Parser)]
+#[command(
+    name = "crackers-origin",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Command {
+    #[command(flatten)]
+    global: Global,
+    /// Check the configuration, say what is wrong and where, and stop.
+    #[arg(long)]
+    test: bool,
+    /// Print the default configuration: every key with its meaning.
+    #[arg(long)]
+    print_default_config: bool,
+    /// Print the JSON Schema of the configuration, for editors.
+    #[arg(long)]
+    print_config_schema: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Args)]
+struct Global {
+    /// A configuration file laid over the defaults; may be given again, later ones win. Without it: conf/origin.yaml, if
+    /// it is there.
+    #[arg(long, short, global = true)]
+    config: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve the shop (what happens without a command, too).
+    Serve,
+    /// Fill the catalogue with sample products.
+    Seed(catalogue::Seed),
+    /// Change a product.
+    Product {
+        #[command(subcommand)]
+        what: catalogue::ProductVerb,
+    },
+    /// Change a stock.
+    Stock {
+        #[command(subcommand)]
+        what: catalogue::StockVerb,
+    },
+    /// Check the configuration and reach the database.
+    Check,
+    /// Print the OpenAPI description of the API.
+    Openapi,
+}
+
+/// The environment variables that stand above the files.
+const OVERRIDES: &[EnvironmentOverride] = &[
+    EnvironmentOverride {
+        variable: "PORT",
+        path: "accept.listen",
+        value: port,
+    },
+    EnvironmentOverride {
+        variable: "MONGODB_URI",
+        path: "database.mongodb.uri",
+        value: config_file::text,
+    },
+    EnvironmentOverride {
+        variable: "MONGODB_URI",
+        path: "database.kind",
+        value: |_, _| Ok(Value::from("mongodb")),
+    },
+    EnvironmentOverride {
+        variable: "DB_POOL_SIZE",
+        path: "database.pool.size_max",
+        value: config_file::whole_number,
+    },
+    EnvironmentOverride {
+        variable: "CACHE_TTL",
+        path: "api.cache_ttl_seconds",
+        value: config_file::whole_number,
+    },
+    EnvironmentOverride {
+        variable: "STATIC_CACHE_TTL",
+        path: "assets.static_cache_ttl_seconds",
+        value: config_file::whole_number,
+    },
+];
+
+/// The same addresses with another port.
+fn port(text: &str, so_far: &Value) -> Result<Value, String> {
+    let port: u16 = text
+        .trim()
+        .parse()
+        .map_err(|_| format!("expected a port from 0 to 65535, got {text:?}"))?;
+    let addresses = so_far.as_sequence().map_or(&[][..], Vec::as_slice);
+    let moved = addresses.iter().map(|address| {
+        let address = address.as_str().unwrap_or_default();
+        let host = address
+            .rsplit_once(':')
+            .map_or("127.0.0.1", |(host, _)| host);
+        Value::from(format!("{host}:{port}"))
+    });
+    Ok(Value::Sequence(moved.collect()))
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Whatever kept it from being done, for a person to read.
+pub fn run(command: Command) -> anyhow::Result<()> {
+    if command.print_default_config {
+        print!("{DEFAULTS}");
+        return Ok(());
+    }
+    if command.print_config_schema {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&schemars::schema_for!(Config))?
+        );
+        return Ok(());
+    }
+    if let Some(Verb::Openapi) = command.verb {
+        println!("{}", serde_json::to_string_pretty(openapi::document())?);
+        return Ok(());
+    }
+    let config = Arc::new(load(&command.global.config)?);
+    if command.test {
+        println!("the configuration is good");
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match command.verb {
+            None | Some(Verb::Serve) => serve::run(config).await,
+            Some(Verb::Seed(seed)) => catalogue::seed(&config, &seed).await,
+            Some(Verb::Product { what }) => catalogue::product(&config, what).await,
+            Some(Verb::Stock { what }) => catalogue::stock(&config, what).await,
+            Some(Verb::Check) => check(&config).await,
+            Some(Verb::Openapi) => Ok(()),
+        }
+    })
+}
+
+fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
+    let own = Path::new("conf/origin.yaml");
+    let found = if files.is_empty() && own.is_file() {
+        vec![own.to_owned()]
+    } else {
+        files.to_vec()
+    };
+    let sources = Sources {
+        defaults_name: DEFAULTS_NAME,
+        defaults: DEFAULTS,
+        files: &found,
+        overrides: OVERRIDES,
+        environment: &config_file::process_environment(),
+    };
+    config_file::load(&sources).context("the configuration is refused")
+}
+
+async fn open(config: &Config) -> anyhow::Result<Database> {
+    Database::open(&config.database)
+        .await
+        .context("the database cannot be opened")
+}
+
+async fn check(config: &Config) -> anyhow::Result<()> {
+    let database = open(config).await?;
+    let latency = database.ping().await?;
+    println!(
+        "the configuration is good; {} answers in {} µs",
+        database.kind(),
+        latency.as_micros()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_moves_every_address() {
+        let so_far = serde_yaml::from_str("['127.0.0.1:5000', '[::1]:5000']").unwrap();
+        let moved = port("6000", &so_far).unwrap();
+        assert_eq!(
+            moved,
+            serde_yaml::from_str::<Value>("['127.0.0.1:6000', '[::1]:6000']").unwrap()
+        );
+        assert!(port("70000", &so_far).is_err());
+    }
+}

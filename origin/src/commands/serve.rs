@@ -1,0 +1,41 @@
+//! `crackers-origin serve`: bind, open, follow, serve, drain.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crackers_shared::{clock::Clock, shutdown_signal, telemetry_setup};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::{accept, outbox, telemetry};
+
+pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
+    telemetry_setup::install(&config.telemetry.log_filter, config.telemetry.log_format)?;
+    let listeners = accept::bind(&config.accept).await?;
+    let metrics_address = config.telemetry.metrics_listen;
+    let metrics = TcpListener::bind(metrics_address).await.with_context(|| {
+        format!("cannot listen on {metrics_address} (telemetry.metrics_listen)")
+    })?;
+    let database = super::open(&config).await?;
+    let app = Arc::new(App::new(config, database, Clock::system()));
+    let (ask_to_stop, stop) = watch::channel(false);
+    outbox::start(&app, &stop);
+    tokio::spawn(telemetry::serve(metrics, Arc::clone(&app)));
+    for listener in &listeners {
+        tracing::info!(address = %listener.address(), database = app.database.kind(), "serving");
+    }
+    tokio::spawn(async move {
+        match shutdown_signal::asked_to_stop().await {
+            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
+            Err(error) => tracing::error!(%error, "cannot listen for signals"),
+        }
+        // Nobody listens any more only when the server is already gone.
+        let _ = ask_to_stop.send(true);
+    });
+    accept::serve(listeners, app, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Follows the `changes` sequence and brings this process's memory up to date: answers and the search index.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::commerce::changes::{CATALOGUE, Change};
+use crate::database::DatabaseError;
+
+/// Products read at once for the index.
+const PRODUCTS_AT_ONCE: u32 = 500;
+
+/// Follows until asked to stop. While the database fails, answers in memory are used no more: nobody says when they
+/// go stale.
+pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let pause = Duration::from_millis(app.config.outbox.poll_interval_ms);
+    let mut followed = None;
+    loop {
+        match step(&app, followed).await {
+            Ok(sequence) => {
+                followed = Some(sequence);
+                app.answers.set_following(true);
+                app.metrics.changes_sequence.set(sequence);
+            }
+            Err(error) => {
+                if app.answers.is_following() {
+                    tracing::error!(%error, "the changes sequence cannot be followed; answers in memory are set aside");
+                }
+                app.answers.set_following(false);
+                app.metrics.changes_failures.inc();
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Reads what is new. The first time, and after falling too far behind, everything is read anew.
+async fn step(app: &App, followed: Option<i64>) -> Result<i64, DatabaseError> {
+    let Some(mut sequence) = followed else {
+        return start_over(app).await;
+    };
+    let at_once = app.config.outbox.changes_at_once;
+    loop {
+        let changes = app.database.changes_after(sequence, at_once).await?;
+        let Some(last) = changes.last() else {
+            // A restored database may be behind what was followed.
+            let newest = app.database.last_sequence().await?;
+            return if newest < sequence {
+                start_over(app).await
+            } else {
+                Ok(sequence)
+            };
+        };
+        let is_gap = changes
+            .first()
+            .is_some_and(|first| first.sequence != sequence + 1);
+        if is_gap || changes.iter().any(|change| change.entity == CATALOGUE) {
+            return start_over(app).await;
+        }
+        sequence = last.sequence;
+        apply(app, &changes).await?;
+    }
+}
+
+async fn start_over(app: &App) -> Result<i64, DatabaseError> {
+    let sequence = app.database.last_sequence().await?;
+    let mut products = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = app
+            .database
+            .products_after(&after, PRODUCTS_AT_ONCE)
+            .await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.id);
+        products.extend(page);
+    }
+    app.search.rebuild(products);
+    app.answers.touched.reset();
+    app.answers.touched.touch_everything(sequence);
+    app.answers.forget();
+    Ok(sequence)
+}
+
+async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
+    let mut ids: Vec<_> = changes
+        .iter()
+        .filter(|change| matches!(change.entity.as_str(), "product" | "stock"))
+        .map(|change| change.entity_id.clone())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    for ids in ids.chunks(PRODUCTS_AT_ONCE as usize) {
+        let products = app.database.products_by_ids(ids).await?;
+        app.search.update(ids, products);
+    }
+    // Tags last: an answer made from now on must find the index up to date.
+    for change in changes {
+        app.answers
+            .touched
+            .touch(change.tags.iter().map(String::as_str), change.sequence);
+    }
+    Ok(())
+}

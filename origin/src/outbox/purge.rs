@@ -1,0 +1,174 @@
+//! Tells one edge which tags went stale, at least once and in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::Edge;
+use crate::app::App;
+
+/// What an edge says of itself is small.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Serialize)]
+struct Purge<'a> {
+    database_id: &'a str,
+    sequence: i64,
+    tags: Vec<String>,
+}
+
+/// The last purge an edge has applied.
+#[derive(Deserialize)]
+struct Applied {
+    database_id: Option<String>,
+    sequence: i64,
+}
+
+/// Tells the edge until asked to stop. Where it stands is asked of the edge itself: it may have restarted.
+pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<bool>) {
+    let config = &app.config.outbox;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let link = Link {
+        client,
+        edge,
+        timeout: Duration::from_millis(config.purge_timeout_ms),
+    };
+    let shortest = Duration::from_millis(config.poll_interval_ms);
+    let longest = Duration::from_millis(config.purge_backoff_max_ms).max(shortest);
+    let (mut pause, mut told) = (shortest, None);
+    loop {
+        match tell(&app, &link, told).await {
+            Ok(sequence) => {
+                if told.is_none() {
+                    tracing::info!(edge = %link.edge.url, sequence, "the edge is told of changes");
+                }
+                (pause, told) = (shortest, Some(sequence));
+            }
+            Err(error) => {
+                if told.is_some() || pause == shortest {
+                    tracing::warn!(edge = %link.edge.url, "the edge cannot be told of changes: {error:#}");
+                }
+                app.metrics.purges.with_label_values(&["failed"]).inc();
+                (pause, told) = ((pause * 2).min(longest), None);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Sends what the edge has not heard; returns up to where it has now.
+async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> {
+    let database_id = app.database.database_id().await?;
+    let mut sequence = match told {
+        Some(sequence) => sequence,
+        None => {
+            let applied = link.applied().await?;
+            if applied.database_id.as_deref() == Some(&database_id) {
+                applied.sequence
+            } else {
+                -1
+            }
+        }
+    };
+    let newest = app.database.last_sequence().await?;
+    app.metrics.purge_lag.set((newest - sequence).max(0));
+    if sequence < 0 || sequence > newest {
+        // A new edge or another database: it forgets all it has and starts here.
+        link.purge(&Purge {
+            database_id: &database_id,
+            sequence: newest,
+            tags: Vec::new(),
+        })
+        .await?;
+        return Ok(newest);
+    }
+    while sequence < newest {
+        let changes = app
+            .database
+            .changes_after(sequence, app.config.outbox.changes_at_once)
+            .await?;
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+            break;
+        };
+        let mut tags: Vec<String> = if first.sequence == sequence + 1 {
+            changes
+                .iter()
+                .flat_map(|change| change.tags.iter().cloned())
+                .collect()
+        } else {
+            // Changes in between are no longer kept: everything may be stale.
+            crate::commerce::changes::tags_of_catalogue()
+        };
+        tags.sort();
+        tags.dedup();
+        let up_to = last.sequence;
+        link.purge(&Purge {
+            database_id: &database_id,
+            sequence: up_to,
+            tags,
+        })
+        .await?;
+        app.metrics.purges.with_label_values(&["sent"]).inc();
+        sequence = up_to;
+    }
+    Ok(sequence)
+}
+
+/// The way to one edge.
+struct Link {
+    client: Client<HttpConnector, Full<Bytes>>,
+    edge: Edge,
+    timeout: Duration,
+}
+
+impl Link {
+    async fn applied(&self) -> anyhow::Result<Applied> {
+        let body = self.send(Method::GET, Bytes::new()).await?;
+        serde_json::from_slice(&body).context("its answer is not what an edge says")
+    }
+
+    async fn purge(&self, purge: &Purge<'_>) -> anyhow::Result<()> {
+        self.send(Method::POST, serde_json::to_vec(purge)?.into())
+            .await
+            .map(drop)
+    }
+
+    async fn send(&self, method: Method, body: Bytes) -> anyhow::Result<Bytes> {
+        let file = &self.edge.token_file;
+        let token = tokio::fs::read_to_string(file)
+            .await
+            .with_context(|| file.display().to_string())?;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}/purge", self.edge.url))
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.trim()))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let exchange = async {
+            let response = self.client.request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            let Ok(body) = body else {
+                bail!("its answer is too long or broke off")
+            };
+            ensure!(status.is_success(), "it answered {status}");
+            Ok(body.to_bytes())
+        };
+        tokio::time::timeout(self.timeout, exchange)
+            .await
+            .context("it did not answer in time")?
+    }
+}

@@ -1,0 +1,176 @@
+//! The numbers that Prometheus asks for.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+/// Upper bounds of the latency buckets, in seconds.
+const LATENCY_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// All metrics of this process.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by route pattern and status.
+    pub requests: IntCounterVec,
+    /// Seconds from the request's head to the answer's head, by route pattern.
+    pub request_seconds: HistogramVec,
+    /// Open connections.
+    pub connections: IntGauge,
+    /// Connections refused because there were too many.
+    pub connections_refused: IntCounter,
+    /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`).
+    pub answers: IntCounterVec,
+    /// Bytes of the answers kept in memory.
+    pub answers_bytes: IntGauge,
+    /// Leases of the database pool: existing, in use, the most.
+    pub pool_size: IntGauge,
+    /// Leases in use.
+    pub pool_in_use: IntGauge,
+    /// The most leases.
+    pub pool_size_max: IntGauge,
+    /// Leases that had to be waited for.
+    pub pool_waited: IntGauge,
+    /// Leases given up.
+    pub pool_timed_out: IntGauge,
+    /// The last entry of the `changes` sequence that this process follows.
+    pub changes_sequence: IntGauge,
+    /// Failed looks at the `changes` sequence.
+    pub changes_failures: IntCounter,
+    /// Purge messages by outcome (`sent`, `failed`).
+    pub purges: IntCounterVec,
+    /// Entries between the sequence and what the slowest edge has applied.
+    pub purge_lag: IntGauge,
+    /// Products in the search index.
+    pub search_products: IntGauge,
+    /// Seconds of one database question that a request waited for.
+    pub database_ping_seconds: Histogram,
+    /// Resident memory in bytes.
+    pub memory_bytes: IntGauge,
+    /// Seconds since the start.
+    pub uptime_seconds: IntGauge,
+}
+
+/// Registers a metric made by `prometheus`; the names below are constant and distinct, so neither step can fail.
+macro_rules! registered {
+    ($registry:expr, $made:expr) => {{
+        let metric = $made.expect("constant names and labels are valid");
+        $registry
+            .register(Box::new(metric.clone()))
+            .expect("each name is registered once");
+        metric
+    }};
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    ///
+    /// # Panics
+    /// Never: names and labels are constants, and a test makes one.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let gauge = |name: &str, help: &str| registered!(registry, IntGauge::new(name, help));
+        let counter = |name: &str, help: &str| registered!(registry, IntCounter::new(name, help));
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            registered!(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let buckets = |name: &str, help: &str| {
+            HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec())
+        };
+        let seconds = buckets(
+            "crackers_origin_api_request_seconds",
+            "Time to the answer's head",
+        );
+        let ping = buckets(
+            "crackers_origin_database_ping_seconds",
+            "The smallest question",
+        );
+        Self {
+            requests: counters(
+                "crackers_origin_api_requests_total",
+                "Requests",
+                &["route", "status"],
+            ),
+            request_seconds: registered!(registry, HistogramVec::new(seconds, &["route"])),
+            connections: gauge("crackers_origin_accept_connections", "Open connections"),
+            connections_refused: counter(
+                "crackers_origin_accept_connections_refused_total",
+                "Connections beyond the limit",
+            ),
+            answers: counters(
+                "crackers_origin_api_answers_total",
+                "Look-ups in memory",
+                &["outcome"],
+            ),
+            answers_bytes: gauge(
+                "crackers_origin_api_answers_bytes",
+                "Answers kept in memory",
+            ),
+            pool_size: gauge("crackers_origin_database_pool_size", "Leases that exist"),
+            pool_in_use: gauge("crackers_origin_database_pool_in_use", "Leases in use"),
+            pool_size_max: gauge("crackers_origin_database_pool_size_max", "The most leases"),
+            pool_waited: gauge("crackers_origin_database_pool_waited", "Leases waited for"),
+            pool_timed_out: gauge("crackers_origin_database_pool_timed_out", "Leases given up"),
+            changes_sequence: gauge("crackers_origin_outbox_changes_sequence", "Followed so far"),
+            changes_failures: counter(
+                "crackers_origin_outbox_changes_failures_total",
+                "Failed looks at the changes",
+            ),
+            purges: counters(
+                "crackers_origin_outbox_purges_total",
+                "Purge messages",
+                &["outcome"],
+            ),
+            purge_lag: gauge("crackers_origin_outbox_purge_lag", "Changes not yet purged"),
+            search_products: gauge(
+                "crackers_origin_commerce_search_products",
+                "Indexed products",
+            ),
+            database_ping_seconds: registered!(registry, Histogram::with_opts(ping)),
+            memory_bytes: gauge("crackers_origin_telemetry_memory_bytes", "Resident memory"),
+            uptime_seconds: gauge(
+                "crackers_origin_telemetry_uptime_seconds",
+                "Since the start",
+            ),
+            registry,
+        }
+    }
+
+    /// The metrics in Prometheus' text format.
+    pub fn to_text(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_all_metrics_are_those_of_the_snapshot() {
+        let metrics = Metrics::new();
+        metrics.requests.with_label_values(&["r", "200"]).inc();
+        metrics
+            .request_seconds
+            .with_label_values(&["r"])
+            .observe(0.1);
+        metrics.answers.with_label_values(&["hit"]).inc();
+        metrics.purges.with_label_values(&["sent"]).inc();
+        let families = metrics.registry.gather();
+        let names: Vec<_> = families
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
+        insta::assert_yaml_snapshot!(names);
+    }
+}
