@@ -1,1 +1,77 @@
 //! What one stage leaves for a later one.
+
+use http::{HeaderName, HeaderValue};
+
+use crackers_shared::headers::{CACHE_STATUS, REQUEST_ID};
+
+use crate::admit::client_address::ClientAddress;
+use crate::dispatch::Permit;
+use crate::forward::upstreams::InFlight;
+use crate::respond::compression::Encoder;
+
+/// One request on its way through the edge.
+pub struct Context {
+    /// When its head was there, in microseconds since the epoch.
+    pub begun: i64,
+    /// Its id.
+    pub request_id: String,
+    /// Its trace.
+    pub traceparent: String,
+    /// Who asks.
+    pub client: ClientAddress,
+    /// Fields that its answer carries whoever makes it.
+    pub own_fields: Vec<(HeaderName, HeaderValue)>,
+    /// What `Cache-Status` says.
+    pub cache_status: Option<String>,
+    /// Its origin slot.
+    pub permit: Option<Permit>,
+    /// Origins tried, by their place in the group.
+    pub tried: Vec<usize>,
+    /// The origin that was tried last.
+    pub upstream: Option<String>,
+    /// Its place among that origin's requests.
+    pub in_flight: Option<InFlight>,
+    /// Whether bytes of its body were sent to an origin.
+    pub body_sent: bool,
+    /// Compresses its answer.
+    pub encoder: Option<Encoder>,
+}
+
+impl Context {
+    /// Nothing is known yet.
+    pub fn new(begun: i64) -> Self {
+        Self {
+            begun,
+            request_id: String::new(),
+            traceparent: String::new(),
+            client: ClientAddress {
+                ip: None,
+                through_trusted: false,
+            },
+            own_fields: Vec::new(),
+            cache_status: None,
+            permit: None,
+            tried: Vec::new(),
+            upstream: None,
+            in_flight: None,
+            body_sent: false,
+            encoder: None,
+        }
+    }
+
+    /// Fields that every answer to this request carries.
+    pub fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let mut fields = self.own_fields.clone();
+        for (name, value) in [
+            (REQUEST_ID, Some(&self.request_id)),
+            (CACHE_STATUS, self.cache_status.as_ref()),
+        ] {
+            fields.extend(
+                value
+                    .and_then(|value| value.parse().ok())
+                    .map(|value| (name, value)),
+            );
+        }
+        fields
+    }
+}

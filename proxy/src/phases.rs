@@ -1,1 +1,230 @@
-//! The only `impl ProxyHttp`.
+//! The one place where Pingora calls the stages, in the order in which it does so. Nothing is decided here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use crate::context::Context;
+use crate::edge::Edge;
+use crate::forward::headers;
+use crate::forward::upstreams::InFlight;
+use crate::request;
+use crate::respond::compression::Encoder;
+use crate::respond::send;
+use crate::telemetry::access_log::Line;
+
+/// See the module.
+pub struct Phases {
+    /// The stages.
+    pub edge: Arc<Edge>,
+}
+
+#[async_trait]
+impl ProxyHttp for Phases {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.edge.clock.now_microseconds())
+    }
+
+    /// No modules: whatever they offer, a stage does.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        request::identify(&self.edge, session, context);
+        request::answer_here(&self.edge, session, context).await
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let route = self.edge.upstreams.route(session.req_header().uri.path());
+        let (timeouts, group) = route.ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
+        let unavailable = || Error::new(ErrorType::HTTPStatus(503));
+        let server = group.choose(&context.tried).ok_or_else(unavailable)?;
+        context.tried.push(server.place);
+        context.upstream = Some(server.address.clone());
+        context.in_flight = Some(InFlight::of(&server));
+        server.peer(timeouts).map(Box::new).ok_or_else(unavailable)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        peer: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        error.set_retry(request::may_retry(&self.edge, session, context));
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        request::prepare(session, upstream, context)
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        let is_untouched =
+            session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
+        let is_repeatable = session.req_header().method.is_idempotent() && is_untouched;
+        if is_repeatable && reused {
+            // An idle connection that the origin closed says nothing about the origin.
+            context.tried.pop();
+        }
+        error.set_retry(
+            is_repeatable && (reused || request::may_retry(&self.edge, session, context)),
+        );
+        error
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let mut fields = answer.headers.clone();
+        self.edge.dispatch.heard(&fields);
+        let is_stream = fields
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if is_stream || answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // It may last for hours: it keeps no slot.
+            context.permit = None;
+        }
+        let request = session.req_header();
+        if request.method != http::Method::HEAD {
+            let least = self.edge.respond.compress_bytes_min;
+            context.encoder = Encoder::start(&request.headers, answer.status, &mut fields, least);
+        }
+        if context.encoder.is_some() && request.version == http::Version::HTTP_11 {
+            fields.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
+        }
+        self.edge.respond.finish(&mut fields, &context.fields());
+        let version = answer.version;
+        *answer = send::head(answer.status, &fields)?;
+        answer.set_version(version);
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let Some(encoder) = &mut context.encoder {
+            *body = Some(encoder.push(body.as_ref(), is_end)).filter(|made| !made.is_empty());
+        }
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let problem = request::problem(error);
+        let status = problem.status.as_u16();
+        session.set_keepalive(None);
+        if session.response_written().is_none() {
+            // The client may be gone; then there is nobody to tell.
+            let _ = self
+                .edge
+                .respond
+                .send_problem(session, context, &problem)
+                .await;
+        }
+        FailToProxy {
+            error_code: status,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        let edge = &self.edge;
+        let now = edge.clock.now_microseconds();
+        let status = session
+            .response_written()
+            .map_or(0, |answer| answer.status.as_u16());
+        let request = session.req_header();
+        request::learn(edge, request, status);
+        edge.metrics
+            .requests
+            .with_label_values(&[request::method_label(&request.method), &status.to_string()])
+            .inc();
+        let source = if context.upstream.is_some() {
+            "origin"
+        } else {
+            "edge"
+        };
+        let seconds =
+            Duration::from_micros(u64::try_from(now - context.begun).unwrap_or(0)).as_secs_f64();
+        edge.metrics
+            .request_seconds
+            .with_label_values(&[source])
+            .observe(seconds);
+        if let Some(error) = error {
+            tracing::debug!(request_id = %context.request_id, %error, "a request failed");
+        }
+        if edge.access_log.is_on() {
+            edge.access_log.write(Line {
+                time: edge.clock.now().to_string(),
+                request_id: context.request_id.clone(),
+                traceparent: context.traceparent.clone(),
+                client: context
+                    .client
+                    .ip
+                    .filter(|_| edge.access_log.addresses)
+                    .map(|ip| ip.to_string()),
+                method: request.method.to_string(),
+                host: request::host(request).to_owned(),
+                path: request.uri.path().to_owned(),
+                status,
+                bytes: session.body_bytes_sent(),
+                duration_us: now - context.begun,
+                cache: context.cache_status.take(),
+                upstream: context.upstream.take(),
+            });
+        }
+    }
+}
+
+/// Fields of the client's connection are not the origin's business; what frames the body stays.
+pub(crate) const STAYS_ON_CONNECTION: [&str; 4] = [
+    "keep-alive",
+    "te",
+    "proxy-authorization",
+    "proxy-connection",
+];
+
+pub(crate) use headers::{Provenance, provenance};

@@ -1,18 +1,81 @@
-//! Stage `accept`: sockets and HTTP heads.
+//! Stage `accept`: sockets and HTTP heads. Every head is read and judged here before Pingora sees it. Knows nothing of
+//! routes, caches and origins.
+
+pub mod body;
+pub mod connection;
+mod front;
+pub mod head;
+mod listener;
+
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
+pub use listener::{BindError, Listener, bind, bind_tcp, serve};
+
 /// Settings of stage `accept`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// TCP addresses to listen on.
+    pub listen: Vec<String>,
+    /// Unix sockets to listen on.
+    pub listen_unix: Vec<PathBuf>,
+    /// Threads that serve; 0 means one for each core.
+    pub threads: usize,
+    /// The most connections at once.
+    pub connections_max: usize,
+    /// The most requests on one connection.
+    pub requests_per_connection_max: u32,
+    /// The longest wait for the next request on a connection, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// The longest time from a head's first byte to its last, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// The longest wait for more of a request's body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// The largest request head, in bytes.
+    pub head_bytes_max: usize,
+    /// The largest request body, in bytes.
+    pub body_bytes_max: u64,
+    /// The longest wait for requests in flight when asked to stop, in milliseconds.
+    pub grace_period_ms: u64,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        problems.require(
+            !self.listen.is_empty() || !self.listen_unix.is_empty(),
+            format!("{path}.listen"),
+            "needs at least one address here or in listen_unix",
+        );
+        for (index, address) in self.listen.iter().enumerate() {
+            problems.require(
+                address.parse::<std::net::SocketAddr>().is_ok(),
+                format!("{path}.listen.{index}"),
+                format!("expected an address and port such as 0.0.0.0:8080, got {address:?}"),
+            );
+        }
+        problems.require(
+            (1024..=1 << 20).contains(&self.head_bytes_max),
+            format!("{path}.head_bytes_max"),
+            "must be 1024 to 1048576",
+        );
+        for (key, value) in [
+            ("connections_max", self.connections_max as u64),
+            (
+                "requests_per_connection_max",
+                u64::from(self.requests_per_connection_max),
+            ),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+            ("head_timeout_ms", self.head_timeout_ms),
+            ("body_timeout_ms", self.body_timeout_ms),
+            ("grace_period_ms", self.grace_period_ms),
+        ] {
+            problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
+        }
     }
 }

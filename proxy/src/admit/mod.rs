@@ -1,18 +1,251 @@
-//! Stage `admit`: who may pass.
+//! Stage `admit`: who may pass. Decides by method, path, address and origin; knows nothing of caches and origins.
 
+pub mod client_address;
+pub mod cors;
+pub mod rate_limit;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crackers_shared::clock::Clock;
 use crackers_shared::config_file::Problems;
+use crackers_shared::headers;
+
+use crate::respond::Problem;
+use rate_limit::{Budget, RateLimiter};
 
 /// Settings of stage `admit`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Networks that get nothing.
+    #[schemars(with = "Vec<String>")]
+    pub blocked: Vec<IpNet>,
+    /// Methods that are passed on; any other is answered 405.
+    pub methods: Vec<String>,
+    /// Budgets; the first whose methods and paths fit a request counts it.
+    pub rate_limits: Vec<RateLimitConfig>,
+    /// Clients remembered for each budget.
+    pub rate_limit_clients_max: u64,
+    /// Sites whose pages may use the API.
+    pub cors: cors::Config,
+}
+
+/// A budget for some requests.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Its name, in `RateLimit` fields and metrics.
+    pub name: String,
+    /// Methods; none means all.
+    pub methods: Vec<String>,
+    /// Paths that begin so; none means all.
+    pub path_prefixes: Vec<String>,
+    /// Requests of one client in the window.
+    pub requests_max: u32,
+    /// The window, in milliseconds.
+    pub window_ms: u64,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        for (index, method) in self.methods.iter().enumerate() {
+            problems.require(
+                Method::from_bytes(method.as_bytes()).is_ok()
+                    && method != "CONNECT"
+                    && method != "TRACE",
+                format!("{path}.methods.{index}"),
+                format!("{method:?} is not a method that can be passed on"),
+            );
+        }
+        for (index, limit) in self.rate_limits.iter().enumerate() {
+            let at = format!("{path}.rate_limits.{index}");
+            let is_token = limit
+                .name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            problems.require(
+                is_token && !limit.name.is_empty(),
+                format!("{at}.name"),
+                "must be letters, digits, - and _",
+            );
+            problems.require(
+                limit.requests_max > 0,
+                format!("{at}.requests_max"),
+                "must be at least 1",
+            );
+            problems.require(
+                (1000..=86_400_000).contains(&limit.window_ms),
+                format!("{at}.window_ms"),
+                "must be 1000 to 86400000",
+            );
+        }
+        self.cors.check(&format!("{path}.cors"), problems);
+    }
+}
+
+/// A request, as far as this stage looks at it.
+pub struct Visitor<'a> {
+    /// Method.
+    pub method: &'a Method,
+    /// Path.
+    pub path: &'a str,
+    /// The client.
+    pub address: Option<IpAddr>,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// Fields of an answer.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
+
+/// What becomes of a request.
+pub enum Admission {
+    /// It passes; its answer carries these fields.
+    Passes(Fields),
+    /// It does not; the reason is a metric label.
+    Refused(Problem, &'static str),
+    /// It was a preflight, and this is its answer's fields.
+    Preflight(Fields),
+}
+
+/// The stage at work.
+pub struct Admit {
+    config: Config,
+    clock: Clock,
+    limiters: Vec<RateLimiter>,
+}
+
+impl Admit {
+    /// With whole budgets.
+    pub fn new(config: Config, clock: Clock) -> Self {
+        let limiter = |limit: &RateLimitConfig| {
+            let window = Duration::from_millis(limit.window_ms);
+            RateLimiter::new(
+                Budget {
+                    requests: limit.requests_max,
+                    window,
+                },
+                config.rate_limit_clients_max,
+            )
+        };
+        let limiters = config.rate_limits.iter().map(limiter).collect();
+        Self {
+            config,
+            clock,
+            limiters,
+        }
+    }
+
+    /// The client behind a connection.
+    pub fn client(
+        &self,
+        connection: Option<IpAddr>,
+        fields: &HeaderMap,
+    ) -> client_address::ClientAddress {
+        client_address::of(connection, fields, &self.config.trusted_proxies)
+    }
+
+    /// Decides on one request.
+    pub fn decide(&self, visitor: &Visitor<'_>) -> Admission {
+        if visitor
+            .address
+            .is_some_and(|ip| self.config.blocked.iter().any(|net| net.contains(&ip)))
+        {
+            let problem =
+                Problem::new(StatusCode::FORBIDDEN, "blocked", "This address is blocked.");
+            return Admission::Refused(problem, "blocked");
+        }
+        if let Some(fields) = cors::preflight(&self.config.cors, visitor.method, visitor.headers) {
+            return Admission::Preflight(fields);
+        }
+        if !self
+            .config
+            .methods
+            .iter()
+            .any(|method| method == visitor.method.as_str())
+        {
+            let problem = Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This method is not offered.",
+            );
+            let allow = HeaderValue::from_str(&self.config.methods.join(", ")).ok();
+            return Admission::Refused(problem.with(http::header::ALLOW, allow), "method");
+        }
+        let mut fields = cors::fields(&self.config.cors, visitor.headers);
+        match self.limit(visitor) {
+            Some(Ok(limited)) => fields.extend(limited),
+            Some(Err(problem)) => return Admission::Refused(*problem, "rate_limit"),
+            None => {}
+        }
+        Admission::Passes(fields)
+    }
+
+    /// Counts the request in its budget, if it has one and an address.
+    fn limit(&self, visitor: &Visitor<'_>) -> Option<Result<Fields, Box<Problem>>> {
+        let place = self
+            .config
+            .rate_limits
+            .iter()
+            .position(|limit| limit.fits(visitor.method, visitor.path))?;
+        let (limit, limiter) = (
+            self.config.rate_limits.get(place)?,
+            self.limiters.get(place)?,
+        );
+        let key = client_address::limit_key(visitor.address?);
+        let verdict = limiter.check(key, self.clock.now_microseconds());
+        let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        let policy = format!(
+            "\"{}\";q={};w={}",
+            limit.name,
+            limit.requests_max,
+            limit.window_ms / 1000
+        );
+        let state = format!(
+            "\"{}\";r={};t={}",
+            limit.name,
+            verdict.remaining,
+            seconds(verdict.reset)
+        );
+        let fields: Vec<_> = [
+            (headers::RATE_LIMIT_POLICY, policy),
+            (headers::RATE_LIMIT, state),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+        .collect();
+        if verdict.passes {
+            return Some(Ok(fields));
+        }
+        let detail = "Too many requests from this address; please wait a moment.";
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        let retry = u32::try_from(seconds(verdict.retry_after).max(1)).unwrap_or(u32::MAX);
+        let problem = fields
+            .into_iter()
+            .fold(problem.retry_after(retry), |problem, (name, value)| {
+                problem.with(name, Some(value))
+            });
+        Some(Err(Box::new(problem)))
+    }
+}
+
+impl RateLimitConfig {
+    fn fits(&self, method: &Method, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|known| known == method.as_str()))
+            && (self.path_prefixes.is_empty()
+                || self
+                    .path_prefixes
+                    .iter()
+                    .any(|prefix| path.starts_with(prefix.as_str())))
     }
 }

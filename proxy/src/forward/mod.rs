@@ -1,18 +1,216 @@
-//! Stage `forward`: which origin gets the rest.
+//! Stage `forward`: which origin gets a request, and the connection to it. Knows nothing of clients' rights, of caching
+//! and of what is in an answer.
+
+pub mod client;
+pub mod headers;
+mod health;
+pub mod upstreams;
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
+pub use client::UpstreamClient;
+pub use health::watch;
+use upstreams::Group;
+
 /// Settings of stage `forward`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// Groups of origins.
+    pub groups: Vec<GroupConfig>,
+    /// Which group gets which paths; the longest prefix wins, and `/` must be among them.
+    pub routes: Vec<RouteConfig>,
+    /// How often a request that may be repeated is tried on further origins.
+    pub retries_max: u32,
+    /// Idle connections kept open to origins.
+    pub idle_connections_max: usize,
+}
+
+/// Origins that can stand in for each other.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfig {
+    /// Its name, for routes, logs and metrics.
+    pub name: String,
+    /// Its members.
+    pub servers: Vec<ServerConfig>,
+    /// How they are checked.
+    pub health: HealthConfig,
+}
+
+/// One origin.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// `host:port` or `unix:/path`.
+    pub address: String,
+    /// Its share of the requests, against the others' weights.
+    pub weight: u32,
+}
+
+/// How the servers of a group are checked.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthConfig {
+    /// Must answer 200.
+    pub path: String,
+    /// From one check to the next.
+    pub interval_ms: u64,
+    /// The longest wait for an answer.
+    pub timeout_ms: u64,
+    /// Good checks in a row that bring a server back.
+    pub healthy_after: u32,
+    /// Failed checks in a row that take a server out.
+    pub unhealthy_after: u32,
+}
+
+/// Where paths go.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// Paths that begin so.
+    pub path_prefix: String,
+    /// The group that gets them.
+    pub group: String,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long each step may take, in milliseconds.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// To a connection.
+    pub connect_ms: u64,
+    /// Without a byte from the origin.
+    pub read_ms: u64,
+    /// Without the origin taking a byte.
+    pub write_ms: u64,
+    /// A connection without use is closed after it.
+    pub idle_ms: u64,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        for (index, group) in self.groups.iter().enumerate() {
+            group.check(&format!("{path}.groups.{index}"), problems);
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            let known = self.groups.iter().any(|group| group.name == route.group);
+            let names: Vec<_> = self
+                .groups
+                .iter()
+                .map(|group| group.name.as_str())
+                .collect();
+            problems.require(
+                known,
+                format!("{path}.routes.{index}.group"),
+                format!(
+                    "no group is named {:?}; there are: {}",
+                    route.group,
+                    names.join(", ")
+                ),
+            );
+            problems.require(
+                route.path_prefix.starts_with('/'),
+                format!("{path}.routes.{index}.path_prefix"),
+                "must begin with /",
+            );
+        }
+        let has_default = self.routes.iter().any(|route| route.path_prefix == "/");
+        problems.require(
+            has_default,
+            format!("{path}.routes"),
+            "needs a route with the path_prefix /",
+        );
+        problems.require(
+            self.retries_max <= 5,
+            format!("{path}.retries_max"),
+            "must be at most 5",
+        );
+    }
+}
+
+impl GroupConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        problems.require(
+            !self.servers.is_empty(),
+            format!("{path}.servers"),
+            "needs at least one server",
+        );
+        for (index, server) in self.servers.iter().enumerate() {
+            let has_port = server
+                .address
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            problems.require(
+                has_port || server.address.starts_with("unix:/"),
+                format!("{path}.servers.{index}.address"),
+                format!("expected host:port or unix:/path, got {:?}", server.address),
+            );
+            problems.require(
+                (1..=1000).contains(&server.weight),
+                format!("{path}.servers.{index}.weight"),
+                "must be 1 to 1000",
+            );
+        }
+        for (key, value) in [
+            ("interval_ms", self.health.interval_ms),
+            ("timeout_ms", self.health.timeout_ms),
+            ("healthy_after", u64::from(self.health.healthy_after)),
+            ("unhealthy_after", u64::from(self.health.unhealthy_after)),
+        ] {
+            problems.require(
+                value > 0,
+                format!("{path}.health.{key}"),
+                "must be at least 1",
+            );
+        }
+    }
+}
+
+/// All groups, and which path goes to which.
+pub struct Upstreams {
+    /// Every group.
+    pub groups: Vec<Arc<Group>>,
+    routes: Vec<(RouteConfig, Arc<Group>)>,
+    /// See [`Config::retries_max`].
+    pub retries_max: u32,
+}
+
+impl Upstreams {
+    /// The groups of a checked configuration.
+    pub fn new(config: &Config) -> Self {
+        let groups: Vec<_> = config
+            .groups
+            .iter()
+            .map(|group| Arc::new(Group::new(group)))
+            .collect();
+        let of_route = |route: &RouteConfig| {
+            let group = groups.iter().find(|group| group.name == route.group)?;
+            Some((route.clone(), Arc::clone(group)))
+        };
+        let mut routes: Vec<_> = config.routes.iter().filter_map(of_route).collect();
+        routes.sort_by_key(|(route, _)| std::cmp::Reverse(route.path_prefix.len()));
+        Self {
+            groups,
+            routes,
+            retries_max: config.retries_max,
+        }
+    }
+
+    /// The group that gets a path, and how long each step may take; `None` only for a path without a leading slash.
+    pub fn route(&self, path: &str) -> Option<(&Timeouts, &Arc<Group>)> {
+        let found = self
+            .routes
+            .iter()
+            .find(|(route, _)| path.starts_with(&route.path_prefix));
+        found.map(|(route, group)| (&route.timeouts, group))
     }
 }

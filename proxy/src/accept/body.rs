@@ -1,0 +1,206 @@
+//! Follows a request's body byte by byte: where it ends, and whether its chunks are well formed (RFC 9112 7.1).
+
+use super::head::Framing;
+
+/// Digits of a chunk size beyond these are refused: no chunk is larger than a tebibyte.
+const SIZE_DIGITS_MAX: u8 = 10;
+/// Bytes of chunk extensions and trailers beyond these are refused.
+const EXTRA_BYTES_MAX: u32 = 1024;
+
+/// Where in a body the next byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ended,
+    Raw,
+    Counted(u64),
+    Size { size: u64, digits: u8 },
+    Extension { size: u64 },
+    SizeEnd { size: u64 },
+    Data(u64),
+    DataEnd { line_feed: bool },
+    Trailer { empty: bool },
+    TrailerEnd { empty: bool },
+}
+
+/// A body that is not what its framing says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadBody(pub &'static str);
+
+/// The state of one body.
+#[derive(Debug)]
+pub struct Follower {
+    state: State,
+    extra: u32,
+    data: u64,
+    data_max: u64,
+}
+
+impl Follower {
+    /// Before the first byte of a body of at most `data_max` bytes.
+    pub fn new(framing: Framing, data_max: u64) -> Self {
+        let state = match framing {
+            Framing::Empty | Framing::Length(0) => State::Ended,
+            Framing::Length(length) => State::Counted(length),
+            Framing::Chunked => State::Size { size: 0, digits: 0 },
+            Framing::Upgrade => State::Raw,
+        };
+        Self {
+            state,
+            extra: 0,
+            data: 0,
+            data_max,
+        }
+    }
+
+    /// Whether the body has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Takes in what has arrived; says how many of these bytes belong to this body.
+    ///
+    /// # Errors
+    /// [`BadBody`] at the first byte that fits no well-formed body.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<usize, BadBody> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.state {
+                State::Ended => break,
+                State::Raw => return Ok(bytes.len()),
+                State::Counted(left) | State::Data(left) => {
+                    let taken = left.min((bytes.len() - at) as u64);
+                    at += usize::try_from(taken).unwrap_or(usize::MAX);
+                    self.state = match (self.state, left - taken) {
+                        (State::Counted(_), 0) => State::Ended,
+                        (State::Counted(_), left) => State::Counted(left),
+                        (_, 0) => State::DataEnd { line_feed: false },
+                        (_, left) => State::Data(left),
+                    };
+                }
+                _ => {
+                    self.state = self.step(bytes[at])?;
+                    at += 1;
+                }
+            }
+        }
+        Ok(at)
+    }
+
+    /// One byte of chunk framing.
+    fn step(&mut self, byte: u8) -> Result<State, BadBody> {
+        match (self.state, byte) {
+            (State::Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                if digits == SIZE_DIGITS_MAX {
+                    return Err(BadBody("chunk size too long"));
+                }
+                let digit = char::from(byte).to_digit(16).unwrap_or(0);
+                Ok(State::Size {
+                    size: size << 4 | u64::from(digit),
+                    digits: digits + 1,
+                })
+            }
+            (State::Size { digits: 0, .. }, _) => Err(BadBody("chunk without a size")),
+            (State::Size { size, .. }, b';') => Ok(State::Extension { size }),
+            (State::Size { size, .. } | State::Extension { size }, b'\r') => {
+                Ok(State::SizeEnd { size })
+            }
+            (State::Extension { size }, byte) if byte != b'\n' && byte != 0 => {
+                self.count_extra()?;
+                Ok(State::Extension { size })
+            }
+            (State::SizeEnd { size: 0 }, b'\n') => Ok(State::Trailer { empty: true }),
+            (State::SizeEnd { size }, b'\n') => {
+                self.data += size;
+                if self.data > self.data_max {
+                    return Err(BadBody("the body is too large"));
+                }
+                Ok(State::Data(size))
+            }
+            (State::DataEnd { line_feed: false }, b'\r') => Ok(State::DataEnd { line_feed: true }),
+            (State::DataEnd { line_feed: true }, b'\n') => Ok(State::Size { size: 0, digits: 0 }),
+            (State::Trailer { empty }, b'\r') => Ok(State::TrailerEnd { empty }),
+            (State::Trailer { .. }, byte) if byte != b'\n' && byte != 0 => {
+                self.count_extra()?;
+                Ok(State::Trailer { empty: false })
+            }
+            (State::TrailerEnd { empty: true }, b'\n') => Ok(State::Ended),
+            (State::TrailerEnd { empty: false }, b'\n') => Ok(State::Trailer { empty: true }),
+            _ => Err(BadBody("malformed chunk")),
+        }
+    }
+
+    fn count_extra(&mut self) -> Result<(), BadBody> {
+        self.extra += 1;
+        if self.extra > EXTRA_BYTES_MAX {
+            Err(BadBody("chunk extensions or trailers too long"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn follow(body: &[u8]) -> Result<(usize, bool), BadBody> {
+        let mut follower = Follower::new(Framing::Chunked, 1 << 20);
+        follower
+            .advance(body)
+            .map(|taken| (taken, follower.has_ended()))
+    }
+
+    #[test]
+    fn what_follows_the_last_chunk_is_not_the_bodys() {
+        assert_eq!(follow(b"5\r\nhello\r\n0\r\n\r\nGET /"), Ok((15, true)));
+        assert_eq!(
+            follow(b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n!"),
+            Ok((25, true))
+        );
+        assert_eq!(follow(b"A\r\nhel"), Ok((6, false)));
+    }
+
+    #[test]
+    fn malformed_chunks_are_refused() {
+        for body in [
+            &b"\r\n"[..],
+            b"g\r\n",
+            b"5\nhello",
+            b"5\r\nhelloX",
+            b"5\r\nhello\n",
+            b"-1\r\n",
+            b"0x5\r\n",
+            b" 5\r\n",
+            b"11111111111\r\n",
+            b"5 \r\n",
+            b"5\r\nhello\r\n0\r\n\n",
+            b"5;a\nb\r\n",
+        ] {
+            assert!(follow(body).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_refused() {
+        let mut follower = Follower::new(Framing::Chunked, 4);
+        assert!(follower.advance(b"5\r\nhello").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_body_is_cut_into_packets_does_not_matter(cuts in prop::collection::vec(1_usize..6, 1..40)) {
+            let body = b"5\r\nhello\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\nnext";
+            let mut follower = Follower::new(Framing::Chunked, 1000);
+            let (mut at, mut cuts) = (0, cuts.into_iter().cycle());
+            while at < body.len() && !follower.has_ended() {
+                let end = (at + cuts.next().unwrap()).min(body.len());
+                at += follower.advance(&body[at..end]).unwrap();
+            }
+            prop_assert!(follower.has_ended());
+            prop_assert_eq!(&body[at..], b"next");
+        }
+    }
+}

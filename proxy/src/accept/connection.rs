@@ -1,0 +1,299 @@
+//! A client's connection, as Pingora sees it: exactly one judged message at a time. What a client sends beyond the
+//! message that is being answered stays here, unread, until its own head has been judged.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::body::{BadBody, Follower};
+use super::head::{self, Framing};
+
+/// Bytes asked of the socket at once.
+const READ_BYTES: usize = 8 * 1024;
+/// Answers are gathered up to so many bytes, so that head and body leave in one write.
+const WRITE_BYTES: usize = 16 * 1024;
+/// Bytes of following messages that are taken in while one is being answered.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A socket of either kind.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A socket file.
+    Unix(UnixStream),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    digest: Arc<SocketDigest>,
+    incoming: BytesMut,
+    /// How many bytes of `incoming` belong to the message that is being answered.
+    deliverable: usize,
+    follower: Follower,
+    outgoing: BytesMut,
+}
+
+/// Why there is no next head.
+#[derive(Debug)]
+pub enum NoHead {
+    /// The client has closed the connection, or it failed.
+    Closed,
+    /// The head is larger than it may be.
+    TooLarge,
+}
+
+impl Connection {
+    /// A connection on which nothing has been read.
+    pub fn new(socket: Socket) -> Self {
+        let descriptor = match &socket {
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+            Socket::Unix(stream) => stream.as_raw_fd(),
+        };
+        Self {
+            socket,
+            digest: Arc::new(SocketDigest::from_raw_fd(descriptor)),
+            incoming: BytesMut::new(),
+            deliverable: 0,
+            follower: Follower::new(Framing::Empty, 0),
+            outgoing: BytesMut::new(),
+        }
+    }
+
+    /// Whether the message before was read to its end; otherwise nobody knows where the next one begins.
+    pub fn is_between_messages(&self) -> bool {
+        self.follower.has_ended() && self.deliverable == 0
+    }
+
+    /// Waits for the first byte of the next message.
+    ///
+    /// # Errors
+    /// [`NoHead::Closed`].
+    pub async fn wait(&mut self) -> Result<(), NoHead> {
+        if self.incoming.is_empty() {
+            // An idle connection holds no buffer.
+            self.incoming = BytesMut::new();
+            match &self.socket {
+                Socket::Tcp(stream) => stream.readable().await,
+                Socket::Unix(stream) => stream.readable().await,
+            }
+            .map_err(|_| NoHead::Closed)?;
+            self.read_more().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads until the next head is whole; says how long it is. Its bytes are [`Connection::head`].
+    ///
+    /// # Errors
+    /// [`NoHead`].
+    pub async fn read_head(&mut self, bytes_max: usize) -> Result<usize, NoHead> {
+        loop {
+            // One empty line before a request is an old habit of clients (RFC 9112 2.2).
+            if self.incoming.starts_with(b"\r\n") {
+                self.incoming.advance(2);
+            }
+            match head::length(&self.incoming) {
+                Some(length) if length <= bytes_max => return Ok(length),
+                Some(_) => return Err(NoHead::TooLarge),
+                None if self.incoming.len() >= bytes_max => return Err(NoHead::TooLarge),
+                // A head with bare line feeds never ends for us: let it be judged, and refused.
+                None if self.incoming.windows(2).any(|two| two == b"\n\n") => {
+                    return Ok(self.incoming.len());
+                }
+                None => self.read_more().await?,
+            }
+        }
+    }
+
+    /// The bytes of a head that was read.
+    pub fn head(&self, length: usize) -> &[u8] {
+        &self.incoming[..length.min(self.incoming.len())]
+    }
+
+    /// Lets Pingora read the judged head and the body that follows it.
+    ///
+    /// # Errors
+    /// [`BadBody`] when what has already arrived of the body is malformed.
+    pub fn begin(
+        &mut self,
+        head_bytes: usize,
+        framing: Framing,
+        body_bytes_max: u64,
+    ) -> Result<(), BadBody> {
+        self.follower = Follower::new(framing, body_bytes_max);
+        self.deliverable = head_bytes + self.follower.advance(&self.incoming[head_bytes..])?;
+        Ok(())
+    }
+
+    /// Sends bytes as they are and closes the connection for good.
+    pub async fn answer_and_close(mut self, answer: &[u8]) {
+        // A client that is gone needs no answer.
+        if self.write_all(answer).await.is_ok() && self.flush().await.is_ok() {
+            let _ = AsyncWriteExt::shutdown(&mut self).await;
+            self.drain().await;
+        }
+    }
+
+    /// Reads away a little of what the client is still sending: closing with bytes unread resets the connection, and
+    /// a reset can overtake the answer.
+    async fn drain(&mut self) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(500);
+        for _ in 0..16 {
+            self.incoming.clear();
+            if !matches!(
+                tokio::time::timeout_at(deadline, self.read_more()).await,
+                Ok(Ok(()))
+            ) {
+                return;
+            }
+        }
+    }
+
+    async fn read_more(&mut self) -> Result<(), NoHead> {
+        self.incoming.reserve(READ_BYTES);
+        let read = match &mut self.socket {
+            Socket::Tcp(stream) => stream.read_buf(&mut self.incoming).await,
+            Socket::Unix(stream) => stream.read_buf(&mut self.incoming).await,
+        };
+        match read {
+            Ok(bytes) if bytes > 0 => Ok(()),
+            _ => Err(NoHead::Closed),
+        }
+    }
+
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut space);
+        ready!(match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+        })?;
+        self.incoming.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let written = ready!(match &mut self.socket {
+                Socket::Tcp(stream) => Pin::new(stream).poll_write(context, &self.outgoing),
+                Socket::Unix(stream) => Pin::new(stream).poll_write(context, &self.outgoing),
+            })?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outgoing.advance(written);
+        }
+        self.outgoing = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if this.deliverable > 0 {
+                let bytes = this.deliverable.min(buffer.remaining());
+                buffer.put_slice(&this.incoming[..bytes]);
+                this.incoming.advance(bytes);
+                this.deliverable -= bytes;
+                return Poll::Ready(Ok(()));
+            }
+            if this.follower.has_ended() && this.incoming.len() >= AHEAD_BYTES_MAX {
+                // Woken again by nobody, on purpose: whoever answers this message makes progress elsewhere.
+                return Poll::Pending;
+            }
+            let known = this.incoming.len();
+            if ready!(this.poll_more(context))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let taken = this.follower.advance(&this.incoming[known..]);
+            this.deliverable =
+                taken.map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?;
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.outgoing.len() >= WRITE_BYTES {
+            ready!(self.poll_drain(context))?;
+        }
+        let taken = bytes.len().min(WRITE_BYTES);
+        self.outgoing.extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_drain(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(context))?;
+        match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        // The client may be gone already.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+            Socket::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
+impl Ssl for Connection {}
+impl Peek for Connection {}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}

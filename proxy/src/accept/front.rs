@@ -1,0 +1,100 @@
+//! One connection from its first byte to its last: every head is read and judged here, then handed to Pingora.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use pingora_core::apps::HttpServerApp as _;
+use pingora_core::protocols::http::ServerSession;
+use pingora_proxy::HttpProxy;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::connection::{Connection, NoHead, Socket};
+use super::head::{self, Refusal};
+use crate::edge::Edge;
+use crate::phases::Phases;
+use crate::respond::Problem;
+
+const TOO_SLOW: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    reason: "the head took too long",
+};
+const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    reason: "the head is too large",
+};
+
+/// Serves a connection until one side ends it.
+pub(super) async fn serve(
+    socket: Socket,
+    edge: Arc<Edge>,
+    proxy: Arc<HttpProxy<Phases>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let config = &edge.config.accept;
+    let mut connection = Connection::new(socket);
+    for _ in 0..config.requests_per_connection_max {
+        let waited = tokio::select! {
+            waited = timeout(Duration::from_millis(config.idle_timeout_ms), connection.wait()) => waited,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        if !matches!(waited, Ok(Ok(()))) {
+            return;
+        }
+        if let Err(refusal) = judge_next(&mut connection, &edge).await {
+            match refusal {
+                Some(refusal) => refuse(connection, &edge, refusal).await,
+                None => drop(connection),
+            }
+            return;
+        }
+        let mut session = ServerSession::new_http1(Box::new(connection));
+        session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
+        let body_timeout = Duration::from_millis(config.body_timeout_ms);
+        session.set_read_timeout(Some(body_timeout));
+        let Some(reused) = proxy.process_new_http(session, &stop).await else {
+            return;
+        };
+        let (stream, _) = reused.consume();
+        let Ok(same) = stream.into_any().downcast::<Connection>() else {
+            return;
+        };
+        connection = *same;
+        if !connection.is_between_messages() {
+            return;
+        }
+    }
+}
+
+/// Reads and judges the next head; `Err(None)` when there is nobody to answer.
+async fn judge_next(connection: &mut Connection, edge: &Edge) -> Result<(), Option<Refusal>> {
+    let config = &edge.config.accept;
+    let deadline = Duration::from_millis(config.head_timeout_ms);
+    let head_bytes = match timeout(deadline, connection.read_head(config.head_bytes_max)).await {
+        Ok(Ok(head_bytes)) => head_bytes,
+        Ok(Err(NoHead::Closed)) => return Err(None),
+        Ok(Err(NoHead::TooLarge)) => return Err(Some(TOO_LARGE)),
+        Err(_) => return Err(Some(TOO_SLOW)),
+    };
+    let framing = head::judge(connection.head(head_bytes), config.body_bytes_max).map_err(Some)?;
+    let begun = connection.begin(head_bytes, framing, config.body_bytes_max);
+    begun.map_err(|bad| {
+        Some(Refusal {
+            status: StatusCode::BAD_REQUEST,
+            reason: bad.0,
+        })
+    })
+}
+
+async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {
+    edge.metrics
+        .heads_refused
+        .with_label_values(&[refusal.reason])
+        .inc();
+    let problem = Problem::new(refusal.status, "malformed_request", refusal.reason);
+    let request_id = crackers_shared::request_id::generate();
+    connection
+        .answer_and_close(&problem.to_http1(&request_id))
+        .await;
+}

@@ -1,0 +1,193 @@
+//! Listening, taking connections up to the limit, and stopping without dropping a request.
+
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerApp as _;
+use pingora_proxy::HttpProxy;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
+
+use super::connection::Socket;
+use super::{Config, front};
+use crate::edge::Edge;
+use crate::phases::Phases;
+
+/// A socket that listens.
+pub enum Listener {
+    /// An address.
+    Tcp(TcpListener),
+    /// A file; removed again at the end.
+    Unix(UnixListener, PathBuf),
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({key}): {source}{hint}")]
+pub struct BindError {
+    address: String,
+    key: &'static str,
+    source: std::io::Error,
+    hint: &'static str,
+}
+
+/// Binds a TCP address that stands under `key` in the configuration.
+///
+/// # Errors
+/// [`BindError`] says which address, which key and why.
+pub async fn bind_tcp(address: &str, key: &'static str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| refused(address.to_owned(), key, source))
+}
+
+fn refused(address: String, key: &'static str, source: std::io::Error) -> BindError {
+    let hint = match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another program has it: stop that one, or choose another address"
+        }
+        _ => "",
+    };
+    BindError {
+        address,
+        key,
+        source,
+        hint,
+    }
+}
+
+/// Binds every address before anything is served.
+///
+/// # Errors
+/// The first address that cannot be had, and why.
+pub async fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        listeners.push(Listener::Tcp(bind_tcp(address, "accept.listen").await?));
+    }
+    for path in &config.listen_unix {
+        let bound = bind_unix(path).await;
+        let bound = bound
+            .map_err(|source| refused(path.display().to_string(), "accept.listen_unix", source))?;
+        listeners.push(Listener::Unix(bound, path.clone()));
+    }
+    Ok(listeners)
+}
+
+/// Binds a socket file; a socket that nobody listens on any more is a leftover and goes.
+async fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_socket || tokio::net::UnixStream::connect(path).await.is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        other => other,
+    }
+}
+
+impl Listener {
+    /// The address as a person writes it; the real port where 0 was asked for.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|_| "unknown".to_owned(), |address| address.to_string()),
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    async fn accept(&self) -> std::io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Socket::Tcp(stream))
+            }
+            Self::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
+        }
+    }
+}
+
+/// Serves until `stop` turns true, then waits for the requests in flight, at most the grace period long.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    edge: Arc<Edge>,
+    proxy: HttpProxy<Phases>,
+    stop: watch::Receiver<bool>,
+) {
+    let proxy = Arc::new(proxy);
+    let connections = TaskTracker::new();
+    let permits = Arc::new(Semaphore::new(edge.config.accept.connections_max));
+    let mut takers = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
+        takers.spawn(take(
+            listener,
+            edge,
+            proxy,
+            Arc::clone(&permits),
+            connections.clone(),
+            stop,
+        ));
+    }
+    while takers.join_next().await.is_some() {}
+    proxy.http_cleanup().await;
+    connections.close();
+    let grace = Duration::from_millis(edge.config.accept.grace_period_ms);
+    if tokio::time::timeout(grace, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            open = connections.len(),
+            "requests were still in flight after the grace period and are cut off"
+        );
+    }
+}
+
+async fn take(
+    listener: Listener,
+    edge: Arc<Edge>,
+    proxy: Arc<HttpProxy<Phases>>,
+    permits: Arc<Semaphore>,
+    connections: TaskTracker,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let socket = match taken {
+            Ok(socket) => socket,
+            Err(error) => {
+                // Out of file descriptors, most likely: wait a little instead of spinning.
+                tracing::warn!(%error, "cannot take a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            edge.metrics.connections_refused.inc();
+            continue;
+        };
+        let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
+        connections.spawn(async move {
+            edge.metrics.connections.inc();
+            front::serve(socket, Arc::clone(&edge), proxy, stop).await;
+            edge.metrics.connections.dec();
+            drop(permit);
+        });
+    }
+    if let Listener::Unix(_, path) = &listener {
+        // Left behind it would be taken for a leftover at the next start.
+        let _ = std::fs::remove_file(path);
+    }
+}

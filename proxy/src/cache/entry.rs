@@ -1,0 +1,160 @@
+//! One stored answer, in every coding it is served in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::policy::Lifetime;
+use crate::respond::negotiation::Coding;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Status.
+    pub status: StatusCode,
+    /// Fields for clients, without those that belong to the edge or depend on the coding.
+    pub headers: HeaderMap,
+    /// Strong entity tag as the origin gave it, with quotes.
+    pub etag: Option<String>,
+    /// The body in each coding.
+    pub bodies: Bodies,
+    /// What it was made of.
+    pub tags: Vec<String>,
+    /// The `changes` sequence that it is at least as new as.
+    pub sequence: i64,
+    /// Count of purges by hand when its fetch began.
+    pub purges: i64,
+    /// When it was stored, in microseconds since the epoch.
+    pub stored_at: i64,
+    /// The age it came with.
+    pub age: Duration,
+    /// How long it may be used.
+    pub lifetime: Lifetime,
+}
+
+/// A body in each coding that is worth keeping.
+#[derive(Clone, Debug, Default)]
+pub struct Bodies {
+    /// As it is.
+    pub identity: Bytes,
+    /// RFC 1952.
+    pub gzip: Option<Bytes>,
+    /// RFC 7932.
+    pub brotli: Option<Bytes>,
+}
+
+/// What an entry is worth at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Served.
+    Fresh,
+    /// Served, and fetched anew behind it.
+    Revalidate,
+    /// Served only if the origin fails.
+    OnlyIfError,
+    /// Useless but for its entity tag.
+    Expired,
+}
+
+impl Entry {
+    /// What it is worth now.
+    pub fn freshness(&self, now: i64) -> Freshness {
+        let elapsed = self.elapsed(now);
+        let Lifetime {
+            fresh,
+            stale_while_revalidate,
+            stale_if_error,
+        } = self.lifetime;
+        if elapsed < fresh {
+            Freshness::Fresh
+        } else if elapsed < fresh + stale_while_revalidate {
+            Freshness::Revalidate
+        } else if elapsed < fresh + stale_if_error {
+            Freshness::OnlyIfError
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// Whether it may stand in for an origin that fails.
+    pub fn may_stand_in(&self, now: i64) -> bool {
+        self.elapsed(now) < self.lifetime.fresh + self.lifetime.stale_if_error
+    }
+
+    /// Seconds of freshness left; negative when stale.
+    pub fn ttl_seconds(&self, now: i64) -> i64 {
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        seconds(self.lifetime.fresh) - seconds(self.elapsed(now))
+    }
+
+    /// Seconds since the origin made it.
+    pub fn age_seconds(&self, now: i64) -> u64 {
+        (self.age + self.elapsed(now)).as_secs()
+    }
+
+    fn elapsed(&self, now: i64) -> Duration {
+        Duration::from_micros(u64::try_from(now - self.stored_at).unwrap_or(0))
+    }
+
+    /// The body and coding for a client that prefers `coding`.
+    pub fn body(&self, coding: Coding) -> (Bytes, Coding) {
+        let found = match coding {
+            Coding::Brotli => self.bodies.brotli.clone(),
+            Coding::Gzip => self.bodies.gzip.clone(),
+            Coding::Identity => None,
+        };
+        found.map_or_else(
+            || (self.bodies.identity.clone(), Coding::Identity),
+            |body| (body, coding),
+        )
+    }
+
+    /// Whether it is served in more than one coding.
+    pub fn is_negotiated(&self) -> bool {
+        self.bodies.gzip.is_some() || self.bodies.brotli.is_some()
+    }
+
+    /// The entity tag of the body in a coding.
+    pub fn etag_in(&self, coding: Coding) -> Option<String> {
+        self.etag.as_deref().map(|etag| coding.mark(etag))
+    }
+
+    /// Fields that depend on the coding and on the moment.
+    pub fn fields(&self, coding: Coding, now: i64) -> HeaderMap {
+        let mut fields = self.headers.clone();
+        if let Some(token) = coding.token() {
+            fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
+        }
+        if self.is_negotiated() {
+            fields.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        if let Some(etag) = self.etag_in(coding).and_then(|etag| etag.parse().ok()) {
+            fields.insert(header::ETAG, etag);
+        }
+        fields.insert(header::AGE, HeaderValue::from(self.age_seconds(now)));
+        fields
+    }
+
+    /// Whether its path begins with a prefix.
+    pub fn is_under(&self, prefix: &str) -> bool {
+        self.tags
+            .iter()
+            .filter_map(|tag| tag.strip_prefix("url:"))
+            .any(|url| url.starts_with(prefix))
+    }
+
+    /// About how many bytes it occupies.
+    pub fn weight(&self) -> usize {
+        let optional = |body: &Option<Bytes>| body.as_ref().map_or(0, Bytes::len);
+        let bodies = self.bodies.identity.len()
+            + optional(&self.bodies.gzip)
+            + optional(&self.bodies.brotli);
+        let fields: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .sum();
+        bodies + fields + self.tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 512
+    }
+}

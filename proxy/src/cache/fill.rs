@@ -1,0 +1,234 @@
+//! Fetches one answer, decides whether it may be kept, and tells those who wait. Runs in a task of its own: it outlives
+//! the client that caused it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, StatusCode, header};
+
+use crackers_shared::{headers, request_id};
+
+use super::coalesce::{Leader, Shared};
+use super::entry::Entry;
+use super::fetch::{FetchError, FetchRequest, Fetched};
+use super::key::Key;
+use super::policy::{self, Lifetime};
+use super::purge::url_tag;
+use super::{Cache, encodings};
+use crate::forward::headers::INTERNAL;
+
+/// What the moment a fetch begins says of its answer.
+struct Begun {
+    sequence: i64,
+    purges: i64,
+}
+
+impl Cache {
+    pub(super) async fn fill(
+        self: Arc<Self>,
+        mut leader: Leader,
+        key: Key,
+        stored: Option<Arc<Entry>>,
+        mut fetch: FetchRequest,
+        ttl: Option<Duration>,
+    ) {
+        let begun = Begun {
+            sequence: self.purges.sequence(),
+            purges: self.purges.count(),
+        };
+        if let Some(etag) = stored
+            .as_ref()
+            .and_then(|entry| entry.etag.as_ref()?.parse().ok())
+        {
+            fetch.headers.insert(header::IF_NONE_MATCH, etag);
+        }
+        self.metrics.cache_fills.inc();
+        let shared = match self.fetch.fetch(fetch).await {
+            Err(error) => Shared::Failed(error),
+            Ok(fetched) => {
+                self.take_in(&mut leader, &key, stored, fetched, (ttl, begun))
+                    .await
+            }
+        };
+        leader.finish(shared);
+    }
+
+    async fn take_in(
+        &self,
+        leader: &mut Leader,
+        key: &Key,
+        stored: Option<Arc<Entry>>,
+        fetched: Fetched,
+        (ttl, begun): (Option<Duration>, Begun),
+    ) -> Shared {
+        let negative = Duration::from_secs(self.config.negative_ttl_seconds);
+        if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
+            let lifetime = policy::lifetime(stored.status, &fetched.headers, ttl, negative);
+            let Ok(lifetime) = lifetime else {
+                return Shared::Unshared;
+            };
+            let fresh = self.freshened(&stored, &fetched.headers, lifetime, &begun);
+            return self.keep(key, fresh);
+        }
+        let status = fetched.status;
+        let Ok(lifetime) = policy::lifetime(status, &fetched.headers, ttl, negative) else {
+            leader.hand_over(fetched);
+            return if status.is_server_error() {
+                Shared::Failed(FetchError::Broken(format!("the origin answered {status}")))
+            } else {
+                Shared::Unshared
+            };
+        };
+        let Fetched {
+            status,
+            headers,
+            body,
+        } = fetched;
+        match collect(body, self.config.entry_bytes_max).await {
+            Collected::Whole(body) => {
+                let levels = (self.config.gzip_level, self.config.brotli_level);
+                let bodies =
+                    encodings::make(body, &headers, self.config.compress_bytes_min, levels).await;
+                let mut entry = self.entry(key, status, &headers, lifetime, &begun);
+                entry.bodies = bodies;
+                self.keep(key, entry)
+            }
+            Collected::TooLarge(body) => {
+                leader.hand_over(Fetched {
+                    status,
+                    headers,
+                    body,
+                });
+                Shared::Unshared
+            }
+            Collected::Broken(error) => Shared::Failed(error),
+        }
+    }
+
+    /// Stores an entry, unless something of it was purged while it was fetched: then nobody is given it either.
+    fn keep(&self, key: &Key, entry: Entry) -> Shared {
+        if !self.purges.is_current(&entry) {
+            self.metrics.cache_lost_races.inc();
+            return Shared::Unshared;
+        }
+        let entry = Arc::new(entry);
+        self.store.insert(key.text.clone(), Arc::clone(&entry));
+        Shared::Stored(entry)
+    }
+
+    fn entry(
+        &self,
+        key: &Key,
+        status: StatusCode,
+        fields: &HeaderMap,
+        lifetime: Lifetime,
+        begun: &Begun,
+    ) -> Entry {
+        let text = |name: &http::HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
+        let tags = text(&headers::CACHE_TAG)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim);
+        let mut tags: Vec<_> = tags
+            .filter(|tag| !tag.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let path = key.path_and_query.split('?').next().unwrap_or_default();
+        tags.push(url_tag(path));
+        if path.len() < key.path_and_query.len() {
+            tags.push(url_tag(&key.path_and_query));
+        }
+        let etag = text(&header::ETAG)
+            .filter(|etag| etag.starts_with('"'))
+            .map(str::to_owned);
+        Entry {
+            status,
+            headers: for_clients(fields),
+            etag,
+            bodies: super::entry::Bodies::default(),
+            tags,
+            sequence: text(&headers::CHANGES_SEQUENCE)
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(begun.sequence),
+            purges: begun.purges,
+            stored_at: self.clock.now_microseconds(),
+            age: policy::age(fields),
+            lifetime: self.jittered(lifetime),
+        }
+    }
+
+    /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
+    fn freshened(
+        &self,
+        stored: &Entry,
+        fields: &HeaderMap,
+        lifetime: Lifetime,
+        begun: &Begun,
+    ) -> Entry {
+        let mut entry = stored.clone();
+        for (name, value) in &for_clients(fields) {
+            entry.headers.insert(name, value.clone());
+        }
+        let sequence = fields
+            .get(headers::CHANGES_SEQUENCE)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        entry.sequence = sequence.unwrap_or(begun.sequence);
+        entry.purges = begun.purges;
+        entry.stored_at = self.clock.now_microseconds();
+        entry.age = policy::age(fields);
+        entry.lifetime = self.jittered(lifetime);
+        entry
+    }
+
+    fn jittered(&self, lifetime: Lifetime) -> Lifetime {
+        let [dice] = request_id::random::<1>();
+        let cut = u32::from(self.config.jitter_percent) * u32::from(dice) / 255;
+        Lifetime {
+            fresh: lifetime.fresh - lifetime.fresh * cut / 100,
+            ..lifetime
+        }
+    }
+}
+
+/// The fields that clients see of a stored answer; those that depend on coding and moment are made for each of them.
+fn for_clients(fields: &HeaderMap) -> HeaderMap {
+    let mut kept = fields.clone();
+    crate::forward::headers::remove_hop_by_hop(&mut kept);
+    let made_anew = [
+        header::AGE,
+        header::CONTENT_LENGTH,
+        header::ETAG,
+        header::VARY,
+        headers::REQUEST_ID,
+    ];
+    for name in made_anew.iter().chain(&INTERNAL) {
+        kept.remove(name);
+    }
+    kept
+}
+
+enum Collected {
+    Whole(Bytes),
+    TooLarge(stream::BoxStream<'static, Result<Bytes, FetchError>>),
+    Broken(FetchError),
+}
+
+async fn collect(
+    mut body: stream::BoxStream<'static, Result<Bytes, FetchError>>,
+    bytes_max: usize,
+) -> Collected {
+    let mut whole = BytesMut::new();
+    while let Some(part) = body.next().await {
+        match part {
+            Ok(part) => whole.extend_from_slice(&part),
+            Err(error) => return Collected::Broken(error),
+        }
+        if whole.len() > bytes_max {
+            let first = stream::once(std::future::ready(Ok(whole.freeze())));
+            return Collected::TooLarge(Box::pin(first.chain(body)));
+        }
+    }
+    Collected::Whole(whole.freeze())
+}

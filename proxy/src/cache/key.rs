@@ -1,0 +1,104 @@
+//! Which question an answer belongs to: host, path and the query keys that the route knows, in one order.
+
+use super::RouteConfig;
+
+/// The key of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Scheme, host, path and query in one text.
+    pub text: String,
+    /// Path and query as the origin gets them.
+    pub path_and_query: String,
+}
+
+/// The key for a path and query on a route; `None` when the query holds a key that the route does not know: such a
+/// request bypasses the cache both ways.
+pub fn of(
+    scheme: &str,
+    host: &str,
+    path: &str,
+    query: Option<&str>,
+    route: &RouteConfig,
+) -> Option<Key> {
+    let mut pairs = Vec::new();
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        let name = pair.split('=').next().unwrap_or_default();
+        if route
+            .ignored_query
+            .iter()
+            .any(|ignored| matches(ignored, name))
+        {
+            continue;
+        }
+        if !route.query.iter().any(|known| known == name) {
+            return None;
+        }
+        pairs.push(pair);
+    }
+    pairs.sort_unstable();
+    let query = if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", pairs.join("&"))
+    };
+    let path_and_query = format!("{path}{query}");
+    Some(Key {
+        text: format!("{scheme}://{}{path_and_query}", host.to_ascii_lowercase()),
+        path_and_query,
+    })
+}
+
+/// Whether a name is the one meant; a star at the end stands for any ending.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn route() -> RouteConfig {
+        RouteConfig {
+            path_prefix: "/".to_owned(),
+            query: ["q", "limit", "sort"].map(str::to_owned).to_vec(),
+            ignored_query: ["utm_*", "gclid"].map(str::to_owned).to_vec(),
+            ttl_seconds: None,
+            enabled: true,
+        }
+    }
+
+    fn key(query: &str) -> Option<String> {
+        of("http", "Shop.example", "/p", Some(query), &route()).map(|key| key.text)
+    }
+
+    #[test]
+    fn a_foreign_query_key_bypasses_and_a_marketing_key_is_ignored() {
+        assert_eq!(key("colour=red"), None);
+        assert_eq!(key("utm_source=a&q=b&gclid=c"), key("q=b"));
+        assert_eq!(key("").unwrap(), "http://shop.example/p");
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_query_does_not_matter(mut pairs in prop::collection::vec("(q|limit|sort)=[a-z]{0,4}", 0..6)) {
+            let forward = key(&pairs.join("&"));
+            pairs.reverse();
+            prop_assert_eq!(forward, key(&pairs.join("&")));
+        }
+
+        #[test]
+        fn different_questions_have_different_keys(one in "[a-z]{1,8}", two in "[a-z]{1,8}") {
+            prop_assume!(one != two);
+            prop_assert_ne!(key(&format!("q={one}")), key(&format!("q={two}")));
+        }
+    }
+}

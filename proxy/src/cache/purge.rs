@@ -1,0 +1,179 @@
+//! What was purged, and when: an entry is checked against it whenever it is used or stored, so a purge is done as soon
+//! as it is noted, and cannot lose a race against a fetch that began before it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+
+use crackers_shared::tag_sequences::TagSequences;
+
+use super::Cache;
+use super::entry::Entry;
+
+/// Tag of everything.
+const EVERYTHING: &str = "everything";
+
+/// Prefixes remembered; beyond them everything counts as purged.
+const PREFIXES_MAX: usize = 64;
+
+/// A purge, as an origin or a person sends it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeRequest {
+    /// Which database's sequence it is about; another one than before purges everything.
+    #[serde(default)]
+    pub database_id: Option<String>,
+    /// The last change it covers; absent for a purge by hand.
+    #[serde(default)]
+    pub sequence: Option<i64>,
+    /// What went stale.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Paths, with or without a query.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Everything whose path begins so.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+}
+
+/// What a purge did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Purged {
+    /// Entries taken out.
+    pub purged: usize,
+    /// The last change that was covered, this purge included.
+    pub sequence: i64,
+}
+
+/// Where the edge stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Of which database; null before the first purge.
+    pub database_id: Option<String>,
+    /// The last change that was covered.
+    pub sequence: i64,
+}
+
+/// The tag that stands for a path, with or without its query.
+pub fn url_tag(path_and_query: &str) -> String {
+    format!("url:{path_and_query}")
+}
+
+/// What was purged, and when.
+pub struct Purges {
+    by_sequence: TagSequences,
+    by_hand: TagSequences,
+    /// Prefixes purged by hand, each with the count at that time.
+    prefixes: RwLock<Vec<(String, i64)>>,
+    count: AtomicI64,
+    database_id: Mutex<Option<String>>,
+}
+
+impl Purges {
+    pub(super) fn new(tags_max: usize) -> Self {
+        Self {
+            by_sequence: TagSequences::new(tags_max),
+            by_hand: TagSequences::new(tags_max),
+            prefixes: RwLock::new(Vec::new()),
+            count: AtomicI64::new(0),
+            database_id: Mutex::new(None),
+        }
+    }
+
+    /// Whether nothing of an entry was purged since it was made.
+    pub fn is_current(&self, entry: &Entry) -> bool {
+        let tags = || entry.tags.iter().map(String::as_str);
+        let by_hand = self.by_hand.latest(tags().chain([EVERYTHING]));
+        entry.purges >= by_hand
+            && entry.sequence >= self.by_sequence.latest(tags())
+            && !self
+                .prefixes
+                .read()
+                .iter()
+                .any(|(prefix, count)| entry.purges < *count && entry.is_under(prefix))
+    }
+
+    /// Purges by hand so far.
+    pub fn count(&self) -> i64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// The last change that was covered.
+    pub fn sequence(&self) -> i64 {
+        self.by_sequence.last()
+    }
+
+    /// Whatever carries one of these tags, or is being fetched now, is out of date.
+    pub fn by_hand<'a>(&self, tags: impl IntoIterator<Item = &'a str>) {
+        let number = self.count.fetch_add(1, Ordering::AcqRel) + 1;
+        self.by_hand.touch(tags, number);
+    }
+
+    /// Whatever stands under one of these prefixes, or is being fetched now, is out of date.
+    fn by_prefix(&self, wanted: &[String]) {
+        let mut prefixes = self.prefixes.write();
+        for prefix in wanted {
+            let number = self.count.fetch_add(1, Ordering::AcqRel) + 1;
+            prefixes.retain(|(known, _)| known != prefix);
+            prefixes.push((prefix.clone(), number));
+        }
+        if prefixes.len() > PREFIXES_MAX {
+            prefixes.clear();
+            drop(prefixes);
+            self.by_hand([EVERYTHING]);
+        }
+    }
+
+    fn note(&self, request: &PurgeRequest) {
+        let tags = request.tags.iter().map(String::as_str);
+        let mut database_id = self.database_id.lock();
+        if request.database_id.is_some() && *database_id != request.database_id {
+            database_id.clone_from(&request.database_id);
+            self.by_sequence.reset();
+            self.by_hand([EVERYTHING]);
+        }
+        match request.sequence {
+            // Even without tags it moves the sequence on.
+            Some(sequence) => self.by_sequence.touch(tags, sequence),
+            None if !request.tags.is_empty() => self.by_hand(tags),
+            None => {}
+        }
+    }
+}
+
+impl Cache {
+    /// Purges; done when this returns.
+    pub fn purge(&self, request: &PurgeRequest) -> Purged {
+        self.purges.note(request);
+        let urls: Vec<_> = request.urls.iter().map(|url| url_tag(url)).collect();
+        if !urls.is_empty() {
+            self.purges.by_hand(urls.iter().map(String::as_str));
+        }
+        self.purges.by_prefix(&request.prefixes);
+        let stale: Vec<Arc<String>> = self
+            .store
+            .iter()
+            .filter(|(_, entry)| !self.purges.is_current(entry))
+            .map(|(key, _)| key)
+            .collect();
+        for key in &stale {
+            self.store.invalidate(key.as_str());
+        }
+        self.metrics.cache_purges.inc();
+        Purged {
+            purged: stale.len(),
+            sequence: self.purges.sequence(),
+        }
+    }
+
+    /// Where the edge stands in the origin's `changes`.
+    pub fn applied(&self) -> Applied {
+        Applied {
+            database_id: self.purges.database_id.lock().clone(),
+            sequence: self.purges.sequence(),
+        }
+    }
+}

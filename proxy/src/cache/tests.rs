@@ -1,0 +1,374 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderName, Method, StatusCode};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::purge::PurgeRequest;
+use super::*;
+
+/// Status, fields and body.
+type Said<T> = (u16, Vec<(&'static str, String)>, T);
+
+/// An origin that answers as it is told, when it is let.
+struct Scripted {
+    calls: AtomicUsize,
+    gate: Semaphore,
+    answer: Mutex<Result<Said<String>, FetchError>>,
+    conditional: AtomicUsize,
+}
+
+impl Fetch for Scripted {
+    fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<Fetched, FetchError>> {
+        Box::pin(async move {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            let (status, fields, body) = self.answer.lock().clone()?;
+            self.gate
+                .acquire()
+                .await
+                .map_err(|_| FetchError::Timeout)?
+                .forget();
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(HeaderName::from_static(name), value.parse().unwrap());
+            }
+            let is_current = request
+                .headers
+                .get(header::IF_NONE_MATCH)
+                .is_some_and(|tag| Some(tag) == headers.get(header::ETAG));
+            if is_current {
+                self.conditional.fetch_add(1, Ordering::SeqCst);
+            }
+            let status = if is_current {
+                StatusCode::NOT_MODIFIED
+            } else {
+                StatusCode::from_u16(status).unwrap()
+            };
+            let part = if is_current {
+                Bytes::new()
+            } else {
+                Bytes::from(body)
+            };
+            let body = futures_util::stream::once(std::future::ready(Ok(part)));
+            Ok(Fetched {
+                status,
+                headers,
+                body: Box::pin(body),
+            })
+        })
+    }
+}
+
+struct Bench {
+    cache: Arc<Cache>,
+    origin: Arc<Scripted>,
+    clock: Clock,
+}
+
+fn bench() -> Bench {
+    let origin = Arc::new(Scripted {
+        calls: AtomicUsize::new(0),
+        gate: Semaphore::new(1000),
+        answer: Mutex::new(Ok((
+            200,
+            public(
+                "max-age=300, stale-while-revalidate=60, stale-if-error=3600",
+                "7",
+            ),
+            "x".repeat(2000),
+        ))),
+        conditional: AtomicUsize::new(0),
+    });
+    let mut config: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+    config.cache.jitter_percent = 0;
+    config.cache.waiters_max = 1000;
+    let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+    let fetch: Arc<dyn Fetch> = Arc::clone(&origin) as _;
+    let cache = Cache::new(config.cache, clock.clone(), fetch, Arc::new(Metrics::new()));
+    Bench {
+        cache,
+        origin,
+        clock,
+    }
+}
+
+fn public(lifetime: &str, sequence: &str) -> Vec<(&'static str, String)> {
+    [
+        ("content-type", "application/json"),
+        ("cache-control", "public, no-cache"),
+        ("cdn-cache-control", lifetime),
+        ("cache-tag", "products, product:a"),
+        ("x-changes-sequence", sequence),
+        ("etag", "\"v1\""),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .to_vec()
+}
+
+impl Bench {
+    fn say(&self, answer: Result<Said<&str>, FetchError>) {
+        *self.origin.answer.lock() =
+            answer.map(|(status, fields, body)| (status, fields, body.to_owned()));
+    }
+
+    async fn ask(&self) -> (Answer, String) {
+        let key = Key {
+            text: "http://a/p".to_owned(),
+            path_and_query: "/p".to_owned(),
+        };
+        let fetch = FetchRequest {
+            method: Method::GET,
+            path_and_query: "/p".to_owned(),
+            headers: HeaderMap::new(),
+        };
+        self.cache
+            .answer(Ask {
+                key,
+                headers: &HeaderMap::new(),
+                fetch,
+                ttl: None,
+            })
+            .await
+    }
+
+    async fn status(&self) -> String {
+        self.ask().await.1
+    }
+
+    fn calls(&self) -> usize {
+        self.origin.calls.load(Ordering::SeqCst)
+    }
+
+    fn purge(&self, sequence: Option<i64>, tags: &[&str]) -> usize {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        self.cache
+            .purge(&PurgeRequest {
+                sequence,
+                tags,
+                ..PurgeRequest::default()
+            })
+            .purged
+    }
+}
+
+fn advance(bench: &Bench, seconds: u64) {
+    bench.clock.advance(Duration::from_secs(seconds));
+}
+
+async fn until(mut condition: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came true");
+}
+
+#[tokio::test]
+async fn the_second_request_is_a_hit_until_freshness_ends() {
+    let bench = bench();
+    assert_eq!(bench.status().await, "crackers; fwd=uri-miss; stored");
+    advance(&bench, 299);
+    assert_eq!(bench.status().await, "crackers; hit; ttl=1");
+    assert_eq!(bench.calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_clients_of_one_cold_key_cause_one_fetch() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            tokio::spawn({
+                let bench = Arc::clone(&bench);
+                async move { bench.status().await }
+            })
+        })
+        .collect();
+    until(|| bench.calls() == 1).await;
+    bench.origin.gate.add_permits(1);
+    let mut collapsed = 0;
+    for task in tasks {
+        let status = task.await.unwrap();
+        collapsed += usize::from(status.contains("collapsed") || status.contains("hit"));
+    }
+    assert_eq!((bench.calls(), collapsed), (1, 999));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_fetch_fails_all_who_wait_are_told_after_one_try() {
+    let bench = Arc::new(bench());
+    bench.say(Err(FetchError::Unreachable("down".to_owned())));
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            tokio::spawn({
+                let bench = Arc::clone(&bench);
+                async move { bench.ask().await }
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert!(matches!(
+            task.await.unwrap().0,
+            Answer::Failed(FetchError::Unreachable(_))
+        ));
+    }
+    assert!(bench.calls() <= 50);
+}
+
+#[tokio::test]
+async fn a_stale_answer_is_served_while_it_is_fetched_anew() {
+    let bench = bench();
+    bench.ask().await;
+    advance(&bench, 301);
+    assert_eq!(
+        bench.status().await,
+        "crackers; hit; ttl=-1; detail=stale-while-revalidate"
+    );
+    until(|| bench.calls() == 2).await;
+    until(|| bench.origin.conditional.load(Ordering::SeqCst) == 1).await;
+    for _ in 0..1000 {
+        if bench.status().await == "crackers; hit; ttl=300" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the entry was never freshened");
+}
+
+#[tokio::test]
+async fn a_stale_answer_stands_in_for_an_origin_that_fails_but_not_for_ever() {
+    let bench = bench();
+    bench.ask().await;
+    bench.say(Err(FetchError::Unreachable("down".to_owned())));
+    advance(&bench, 300 + 61);
+    assert!(bench.status().await.ends_with("detail=stale-if-error"));
+    bench.say(Ok((
+        503,
+        vec![("content-type", "text/plain".to_owned())],
+        "no",
+    )));
+    assert!(bench.status().await.ends_with("detail=stale-if-error"));
+    advance(&bench, 3600);
+    assert!(matches!(bench.ask().await.0, Answer::Direct(fetched) if fetched.status == 503));
+}
+
+#[tokio::test]
+async fn a_purge_by_tag_takes_effect_at_once_and_only_on_its_tag() {
+    let bench = bench();
+    bench.ask().await;
+    assert_eq!(bench.purge(Some(8), &["product:b"]), 0);
+    assert!(bench.status().await.contains("hit"));
+    assert_eq!(bench.purge(Some(9), &["product:a"]), 1);
+    assert!(bench.status().await.contains("fwd=uri-miss"));
+}
+
+#[tokio::test]
+async fn an_answer_older_than_the_last_purge_of_its_tag_is_not_kept() {
+    let bench = bench();
+    bench.purge(Some(9), &["product:a"]);
+    assert!(matches!(bench.ask().await.0, Answer::Pass));
+    bench.say(Ok((200, public("max-age=300", "9"), "new")));
+    assert_eq!(bench.status().await, "crackers; fwd=uri-miss; stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_by_hand_beats_the_fetch_that_began_before_it() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let asked = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.ask().await }
+    });
+    until(|| bench.calls() == 1).await;
+    bench.purge(None, &["products"]);
+    bench.origin.gate.add_permits(10);
+    assert!(matches!(asked.await.unwrap().0, Answer::Pass));
+    assert!(bench.status().await.contains("fwd=uri-miss; stored"));
+}
+
+#[tokio::test]
+async fn urls_prefixes_and_another_database_purge_too() {
+    let bench = bench();
+    let requests = [
+        PurgeRequest {
+            urls: vec!["/p".to_owned()],
+            ..PurgeRequest::default()
+        },
+        PurgeRequest {
+            prefixes: vec!["/".to_owned()],
+            ..PurgeRequest::default()
+        },
+        PurgeRequest {
+            database_id: Some("b".to_owned()),
+            sequence: Some(1),
+            ..PurgeRequest::default()
+        },
+    ];
+    for request in requests {
+        bench.ask().await;
+        assert!(bench.status().await.contains("hit"));
+        assert_eq!(bench.cache.purge(&request).purged, 1, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_for_one_person_is_never_shared() {
+    let bench = bench();
+    let mut fields = public("max-age=300", "7");
+    fields.push(("set-cookie", "session=1".to_owned()));
+    bench.say(Ok((200, fields, "mine")));
+    assert!(matches!(bench.ask().await.0, Answer::Direct(_)));
+    assert!(matches!(bench.ask().await.0, Answer::Direct(_)));
+    assert_eq!(bench.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_body_is_compressed_once_and_each_coding_has_its_own_tag() {
+    let bench = bench();
+    let (Answer::Stored(entry), _) = bench.ask().await else {
+        panic!("not stored")
+    };
+    use crate::respond::negotiation::Coding;
+    let tags = [Coding::Identity, Coding::Gzip, Coding::Brotli]
+        .map(|coding| entry.etag_in(coding).unwrap());
+    assert_eq!(tags, ["\"v1\"", "\"v1-gzip\"", "\"v1-br\""]);
+    assert!(
+        entry.body(Coding::Brotli).0.len() < 200 && entry.body(Coding::Identity).0.len() == 2000
+    );
+    let fields = entry.fields(Coding::Gzip, 0);
+    assert!(
+        INTERNAL_FIELDS
+            .iter()
+            .all(|name| !fields.contains_key(*name))
+    );
+}
+
+const INTERNAL_FIELDS: [&str; 4] = [
+    "cdn-cache-control",
+    "cache-tag",
+    "x-changes-sequence",
+    "x-memory-usage",
+];
+
+#[tokio::test]
+async fn a_body_over_the_limit_passes_whole_and_is_not_kept() {
+    let bench = bench();
+    bench.say(Ok((
+        200,
+        public("max-age=300", "7"),
+        &"y".repeat(5_000_000),
+    )));
+    let (Answer::Direct(mut fetched), _) = bench.ask().await else {
+        panic!("kept")
+    };
+    let mut bytes = 0;
+    while let Some(part) = futures_util::StreamExt::next(&mut fetched.body).await {
+        bytes += part.unwrap().len();
+    }
+    assert_eq!((bytes, bench.cache.size().0), (5_000_000, 0));
+}

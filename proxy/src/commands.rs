@@ -1,0 +1,169 @@
+//! The command line, and the boot as a story: flags, configuration, sockets, stages, serve, drain.
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line answers on standard output"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Parser;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::http_proxy;
+use tokio::sync::watch;
+
+use crackers_shared::clock::Clock;
+use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
+use crackers_shared::{shutdown_signal, telemetry_setup};
+
+use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
+use crate::edge::Edge;
+use crate::phases::Phases;
+use crate::telemetry::admin::{self, Role};
+use crate::{accept, forward};
+
+/// The edge of the Crackers shop.
+#[derive(Parser)]
+#[command(name = "crackers-proxy", version)]
+pub struct Command {
+    /// A configuration file laid over the defaults; may be given again, later ones win. Without it: conf/proxy.yaml, if
+    /// it is there.
+    #[arg(long, short)]
+    config: Vec<PathBuf>,
+    /// Check the configuration, say what is wrong and where, and stop.
+    #[arg(long)]
+    test: bool,
+    /// Print the default configuration: every key with its meaning.
+    #[arg(long)]
+    print_default_config: bool,
+    /// Print the JSON Schema of the configuration, for editors.
+    #[arg(long)]
+    print_config_schema: bool,
+}
+
+/// The environment variables that stand above the files. The first budget is the general one for writes.
+const OVERRIDES: &[EnvironmentOverride] = &[
+    EnvironmentOverride {
+        variable: "RATE_LIMIT_WINDOW",
+        path: "admit.rate_limits",
+        value: |text, so_far| general_budget(so_far, "window_ms", text),
+    },
+    EnvironmentOverride {
+        variable: "RATE_LIMIT_MAX",
+        path: "admit.rate_limits",
+        value: |text, so_far| general_budget(so_far, "requests_max", text),
+    },
+];
+
+/// The budgets with one key of the one named `writes` changed.
+fn general_budget(
+    so_far: &serde_yaml::Value,
+    key: &str,
+    text: &str,
+) -> Result<serde_yaml::Value, String> {
+    let number = config_file::whole_number(text, so_far)?;
+    let mut budgets = so_far.clone();
+    let all = budgets.as_sequence_mut().into_iter().flatten();
+    let writes = all
+        .into_iter()
+        .find(|budget| budget.get("name").and_then(serde_yaml::Value::as_str) == Some("writes"));
+    let writes = writes.and_then(serde_yaml::Value::as_mapping_mut);
+    let writes =
+        writes.ok_or("admit.rate_limits holds no budget named writes that this could change")?;
+    writes.insert(key.into(), number);
+    Ok(budgets)
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Whatever kept it from being done, for a person to read.
+pub fn run(command: &Command) -> anyhow::Result<()> {
+    if command.print_default_config {
+        print!("{DEFAULTS}");
+        return Ok(());
+    }
+    if command.print_config_schema {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&schemars::schema_for!(Config))?
+        );
+        return Ok(());
+    }
+    let config = Arc::new(load(&command.config)?);
+    if command.test {
+        println!("the configuration is good");
+        return Ok(());
+    }
+    telemetry_setup::install(&config.telemetry.log_filter, config.telemetry.log_format)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if config.accept.threads > 0 {
+        runtime.worker_threads(config.accept.threads);
+    }
+    runtime.enable_all().build()?.block_on(serve(config))
+}
+
+fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
+    let own = Path::new("conf/proxy.yaml");
+    let found = if files.is_empty() && own.is_file() {
+        vec![own.to_owned()]
+    } else {
+        files.to_vec()
+    };
+    let sources = Sources {
+        defaults_name: DEFAULTS_NAME,
+        defaults: DEFAULTS,
+        files: &found,
+        overrides: OVERRIDES,
+        environment: &config_file::process_environment(),
+    };
+    config_file::load(&sources).context("the configuration is refused")
+}
+
+async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
+    let telemetry = &config.telemetry;
+    let listeners = accept::bind(&config.accept).await?;
+    let metrics = accept::bind_tcp(
+        &telemetry.metrics_listen.to_string(),
+        "telemetry.metrics_listen",
+    )
+    .await?;
+    let admin = accept::bind_tcp(
+        &telemetry.admin_listen.to_string(),
+        "telemetry.admin_listen",
+    )
+    .await?;
+    let token = admin::token(&telemetry.admin_token_file)?;
+    let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
+    let (ask_to_stop, stop) = watch::channel(false);
+    forward::watch(&edge.upstreams, &edge.metrics, &stop);
+    tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&edge)));
+    tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&edge)));
+    for listener in &listeners {
+        tracing::info!(address = %listener.address(), "serving");
+    }
+    tokio::spawn(async move {
+        match shutdown_signal::asked_to_stop().await {
+            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
+            Err(error) => tracing::error!(%error, "cannot listen for signals"),
+        }
+        // Nobody listens any more only when the server is already gone.
+        let _ = ask_to_stop.send(true);
+    });
+    let conf = ServerConf {
+        max_retries: 8,
+        upstream_keepalive_pool_size: config.forward.idle_connections_max,
+        ..ServerConf::default()
+    };
+    let mut proxy = http_proxy(
+        &Arc::new(conf),
+        Phases {
+            edge: Arc::clone(&edge),
+        },
+    );
+    proxy.handle_init_modules();
+    accept::serve(listeners, edge, proxy, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! The edge's own client of the origins: for what the cache fetches, on behalf of many clients or of none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use http::StatusCode;
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_http::RequestHeader;
+
+use super::headers;
+use super::upstreams::{Group, InFlight, Server};
+use super::{Timeouts, Upstreams};
+use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
+use crate::dispatch::{Dispatch, Permit};
+use crate::telemetry::Metrics;
+
+/// See the module.
+pub struct UpstreamClient {
+    connector: Arc<Connector>,
+    upstreams: Arc<Upstreams>,
+    dispatch: Arc<Dispatch>,
+    metrics: Arc<Metrics>,
+}
+
+/// A session and what it occupies.
+struct Exchange {
+    session: HttpSession<()>,
+    peer: HttpPeer,
+    idle: Duration,
+    connector: Arc<Connector>,
+    _in_flight: InFlight,
+    _permit: Arc<Permit>,
+}
+
+impl UpstreamClient {
+    /// A client with a pool of its own.
+    pub fn new(
+        idle_max: usize,
+        upstreams: Arc<Upstreams>,
+        dispatch: Arc<Dispatch>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let connector = Arc::new(Connector::new(Some(ConnectorOptions::new(idle_max))));
+        Self {
+            connector,
+            upstreams,
+            dispatch,
+            metrics,
+        }
+    }
+
+    async fn exchange(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        let path = request.path_and_query.split('?').next().unwrap_or_default();
+        let (timeouts, group) = self
+            .upstreams
+            .route(path)
+            .ok_or_else(|| FetchError::Unreachable("no route".to_owned()))?;
+        let permit =
+            Arc::new(
+                self.dispatch
+                    .enter()
+                    .await
+                    .map_err(|full| FetchError::Overloaded {
+                        retry_after_seconds: full.retry_after_seconds,
+                    })?,
+            );
+        let mut tried = Vec::new();
+        loop {
+            let Some(server) = group.choose(&tried) else {
+                return Err(FetchError::Unreachable(format!(
+                    "no server of {} is left",
+                    group.name
+                )));
+            };
+            tried.push(server.place);
+            match self.once(&request, &server, timeouts, &permit).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => {
+                    self.metrics
+                        .upstream_failures
+                        .with_label_values(&[&group.name, &server.address])
+                        .inc();
+                    tracing::debug!(server = %server.address, %error, "an origin gave no answer");
+                    if !self.may_retry(group, &tried) {
+                        return Err(error);
+                    }
+                    self.metrics.retries.with_label_values(&[&group.name]).inc();
+                }
+            }
+        }
+    }
+
+    fn may_retry(&self, group: &Group, tried: &[usize]) -> bool {
+        tried.len() <= self.upstreams.retries_max as usize && tried.len() < group.servers.len()
+    }
+
+    /// One try; a connection that was reused and turns out to be closed is replaced by a new one.
+    async fn once(
+        &self,
+        request: &FetchRequest,
+        server: &Arc<Server>,
+        timeouts: &Timeouts,
+        permit: &Arc<Permit>,
+    ) -> Result<Fetched, FetchError> {
+        for fresh in [false, true] {
+            let (result, reused) = self.attempt(request, server, timeouts, permit).await;
+            match result {
+                Err(FetchError::Broken(_)) if reused && !fresh => {}
+                other => return other,
+            }
+        }
+        Err(FetchError::Broken("a new connection was closed".to_owned()))
+    }
+
+    async fn attempt(
+        &self,
+        request: &FetchRequest,
+        server: &Arc<Server>,
+        timeouts: &Timeouts,
+        permit: &Arc<Permit>,
+    ) -> (Result<Fetched, FetchError>, bool) {
+        let Some(peer) = server.peer(timeouts) else {
+            return (Err(FetchError::Unreachable(server.address.clone())), false);
+        };
+        let (session, reused) = match self.connector.get_http_session(&peer).await {
+            Ok(found) => found,
+            Err(error) => return (Err(FetchError::Unreachable(error.to_string())), false),
+        };
+        let mut exchange = Exchange {
+            session,
+            peer,
+            idle: Duration::from_millis(timeouts.idle_ms),
+            connector: Arc::clone(&self.connector),
+            _in_flight: InFlight::of(server),
+            _permit: Arc::clone(permit),
+        };
+        let head = exchange.ask(request, timeouts).await;
+        (
+            head.map(|(status, headers)| exchange.fetched(status, headers, &self.dispatch)),
+            reused,
+        )
+    }
+}
+
+impl Exchange {
+    async fn ask(
+        &mut self,
+        request: &FetchRequest,
+        timeouts: &Timeouts,
+    ) -> Result<(StatusCode, http::HeaderMap), FetchError> {
+        let broken = |error: Box<pingora_core::Error>| match error.etype() {
+            pingora_core::ErrorType::ReadTimedout | pingora_core::ErrorType::WriteTimedout => {
+                FetchError::Timeout
+            }
+            _ => FetchError::Broken(error.to_string()),
+        };
+        let session = &mut self.session;
+        session.set_read_timeout(Some(Duration::from_millis(timeouts.read_ms)));
+        session.set_write_timeout(Some(Duration::from_millis(timeouts.write_ms)));
+        let mut head = RequestHeader::build(
+            request.method.clone(),
+            request.path_and_query.as_bytes(),
+            None,
+        )
+        .map_err(broken)?;
+        for (name, value) in &request.headers {
+            head.append_header(name.clone(), value).map_err(broken)?;
+        }
+        session
+            .write_request_header(Box::new(head))
+            .await
+            .map_err(broken)?;
+        session.finish_request_body().await.map_err(broken)?;
+        loop {
+            session.read_response_header().await.map_err(broken)?;
+            let Some(head) = session.response_header() else {
+                return Err(FetchError::Broken("no head".to_owned()));
+            };
+            if !head.status.is_informational() {
+                let mut fields = head.headers.clone();
+                headers::remove_hop_by_hop(&mut fields);
+                return Ok((head.status, fields));
+            }
+        }
+    }
+
+    fn fetched(self, status: StatusCode, headers: http::HeaderMap, dispatch: &Dispatch) -> Fetched {
+        dispatch.heard(&headers);
+        let body = stream::unfold(Some(self), |exchange| async {
+            let mut exchange = exchange?;
+            match exchange.session.read_response_body().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(exchange))),
+                Ok(None) => {
+                    let Exchange {
+                        session,
+                        peer,
+                        idle,
+                        connector,
+                        ..
+                    } = exchange;
+                    connector
+                        .release_http_session(session, &peer, Some(idle))
+                        .await;
+                    None
+                }
+                Err(error) => Some((Err(FetchError::Broken(error.to_string())), None)),
+            }
+        });
+        let body = Box::pin(futures_util::StreamExt::filter(
+            body,
+            |part: &Result<Bytes, FetchError>| {
+                std::future::ready(!part.as_ref().is_ok_and(Bytes::is_empty))
+            },
+        ));
+        Fetched {
+            status,
+            headers,
+            body,
+        }
+    }
+}
+
+impl Fetch for UpstreamClient {
+    fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<Fetched, FetchError>> {
+        Box::pin(self.exchange(request))
+    }
+}

@@ -1,0 +1,367 @@
+//! One request through the stages: identified, admitted, answered from the cache if possible, given a slot otherwise.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use crackers_shared::{headers, request_id};
+
+use crate::admit::{Admission, Visitor};
+use crate::cache::fetch::{FetchError, FetchRequest};
+use crate::cache::{self, Answer, Ask, key};
+use crate::context::Context;
+use crate::edge::Edge;
+use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
+use crate::respond::Problem;
+
+/// No TLS yet: every request came over plain HTTP.
+const SCHEME: &str = "http";
+
+/// The host that was asked for; `accept` has seen to it that there is one, and one only.
+pub fn host(request: &RequestHeader) -> &str {
+    let field = request
+        .headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok());
+    field
+        .or_else(|| request.uri.authority().map(http::uri::Authority::as_str))
+        .unwrap_or_default()
+}
+
+/// A method as a metric label: a stranger's inventions are all the same.
+pub fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Gives the request its ids and its client.
+pub fn identify(edge: &Edge, session: &Session, context: &mut Context) {
+    let fields = &session.req_header().headers;
+    let text = |name| {
+        fields
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let own = text(headers::REQUEST_ID).filter(|id| request_id::is_acceptable(id));
+    context.request_id = own.map_or_else(request_id::generate, str::to_owned);
+    let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
+    context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
+    let connection = session
+        .as_downstream()
+        .client_addr()
+        .and_then(|address| address.as_inet());
+    context.client = edge
+        .admit
+        .client(connection.map(std::net::SocketAddr::ip), fields);
+}
+
+/// Answers whatever needs no origin, and gets a slot for what does. True when the answer was sent.
+///
+/// # Errors
+/// When the client is gone.
+pub async fn answer_here(
+    edge: &Edge,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<bool> {
+    let request = session.req_header();
+    let visitor = Visitor {
+        method: &request.method,
+        path: request.uri.path(),
+        address: context.client.ip,
+        headers: &request.headers,
+    };
+    match edge.admit.decide(&visitor) {
+        Admission::Passes(fields) => context.own_fields = fields,
+        Admission::Preflight(fields) => {
+            context.own_fields = fields;
+            edge.respond
+                .send(
+                    session,
+                    context,
+                    StatusCode::NO_CONTENT,
+                    HeaderMap::new(),
+                    None,
+                )
+                .await?;
+            return Ok(true);
+        }
+        Admission::Refused(problem, reason) => {
+            edge.metrics.refused.with_label_values(&[reason]).inc();
+            edge.respond
+                .send_problem(session, context, &problem)
+                .await?;
+            return Ok(true);
+        }
+    }
+    if session.req_header().uri.path() == "/health" {
+        send_health(edge, session, context).await?;
+        return Ok(true);
+    }
+    if answer_from_cache(edge, session, context).await? {
+        return Ok(true);
+    }
+    match edge.dispatch.enter().await {
+        Ok(permit) => {
+            context.permit = Some(permit);
+            Ok(false)
+        }
+        Err(full) => {
+            edge.respond
+                .send_problem(session, context, &overloaded(full.retry_after_seconds))
+                .await?;
+            Ok(true)
+        }
+    }
+}
+
+async fn send_health(edge: &Edge, session: &mut Session, context: &Context) -> Result<()> {
+    let mut fields = HeaderMap::new();
+    fields.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    fields.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-store"),
+    );
+    let body = bytes::Bytes::from_static(b"{\"status\":\"ok\"}");
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let is_head = session.req_header().method == Method::HEAD;
+    edge.respond
+        .send(
+            session,
+            context,
+            StatusCode::OK,
+            fields,
+            (!is_head).then_some(body),
+        )
+        .await
+}
+
+async fn answer_from_cache(
+    edge: &Edge,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<bool> {
+    let ask = match ask(edge, session.req_header(), context) {
+        Ok(ask) => ask,
+        Err(why) => {
+            context.cache_status = Some(format!("crackers; fwd={why}"));
+            return Ok(false);
+        }
+    };
+    let (answer, status) = edge.cache.answer(ask).await;
+    context.cache_status = Some(status);
+    match answer {
+        Answer::Stored(entry) => {
+            edge.respond
+                .send_entry(session, context, &entry, edge.clock.now_microseconds())
+                .await?;
+        }
+        Answer::Direct(fetched) => edge.respond.send_stream(session, context, fetched).await?,
+        Answer::Pass => return Ok(false),
+        Answer::OnlyIfCached => {
+            let detail = "Nothing is stored for this, and the request wanted nothing else.";
+            let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "only_if_cached", detail);
+            edge.respond
+                .send_problem(session, context, &problem)
+                .await?;
+        }
+        Answer::Failed(error) => {
+            edge.respond
+                .send_problem(session, context, &of_fetch(&error))
+                .await?;
+        }
+    }
+    Ok(true)
+}
+
+/// The question to the cache, or why there is none (RFC 9211 `fwd`).
+fn ask<'a>(
+    edge: &Edge,
+    request: &'a RequestHeader,
+    context: &Context,
+) -> Result<Ask<'a>, &'static str> {
+    let fields = &request.headers;
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return Err("method");
+    }
+    let has_body = fields.contains_key(header::CONTENT_LENGTH)
+        || fields.contains_key(header::TRANSFER_ENCODING);
+    let is_special = [header::AUTHORIZATION, header::RANGE, header::UPGRADE]
+        .iter()
+        .any(|name| fields.contains_key(name));
+    if has_body || is_special {
+        return Err("bypass");
+    }
+    let path = request.uri.path();
+    let route = edge.config.cache.route(path).ok_or("bypass")?;
+    let key = key::of(SCHEME, host(request), path, request.uri.query(), route).ok_or("bypass")?;
+    let mut sent = cache::fetch_fields(fields);
+    for (name, value) in provenance(fields, &from(request, context)) {
+        sent.insert(name, value);
+    }
+    let fetch = FetchRequest {
+        method: Method::GET,
+        path_and_query: key.path_and_query.clone(),
+        headers: sent,
+    };
+    Ok(Ask {
+        key,
+        headers: fields,
+        fetch,
+        ttl: route.ttl_seconds.map(Duration::from_secs),
+    })
+}
+
+fn from<'a>(request: &'a RequestHeader, context: &'a Context) -> Provenance<'a> {
+    Provenance {
+        client: context.client.ip,
+        trusted: context.client.through_trusted,
+        scheme: SCHEME,
+        host: host(request),
+        request_id: &context.request_id,
+        traceparent: &context.traceparent,
+    }
+}
+
+/// Changes a request's fields for the origin.
+///
+/// # Errors
+/// When a field cannot be sent.
+pub fn prepare(session: &Session, upstream: &mut RequestHeader, context: &Context) -> Result<()> {
+    let request = session.req_header();
+    for name in STAYS_ON_CONNECTION {
+        upstream.remove_header(name);
+    }
+    let mut conditions = HeaderMap::new();
+    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
+        conditions.extend(
+            request
+                .headers
+                .get(&name)
+                .map(|value| (name, value.clone())),
+        );
+    }
+    cache::unmark_conditions(&mut conditions);
+    for (name, value) in &conditions {
+        upstream.insert_header(name.clone(), value)?;
+    }
+    // The edge compresses: an origin that also did would be asked to do the same work again and again.
+    upstream.insert_header(header::ACCEPT_ENCODING, "identity")?;
+    for (name, value) in provenance(&request.headers, &from(request, context)) {
+        upstream.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Whether another origin may be tried.
+pub fn may_retry(edge: &Edge, session: &Session, context: &Context) -> bool {
+    let group = edge.upstreams.route(session.req_header().uri.path());
+    let may = group.is_some_and(|(_, group)| {
+        context.tried.len() < group.servers.len()
+            && context.tried.len() <= edge.upstreams.retries_max as usize
+    });
+    if let (true, Some((_, group))) = (may, group) {
+        edge.metrics.retries.with_label_values(&[&group.name]).inc();
+    }
+    may
+}
+
+/// A successful unsafe request makes what is stored of its path out of date (RFC 9111 4.4).
+pub fn learn(edge: &Edge, request: &RequestHeader, status: u16) {
+    if !request.method.is_safe() && (200..400).contains(&status) {
+        edge.cache.invalidate(request.uri.path());
+    }
+}
+
+fn overloaded(retry_after_seconds: u32) -> Problem {
+    let detail = "The shop is very busy right now.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+        .retry_after(retry_after_seconds)
+}
+
+fn unavailable() -> Problem {
+    let detail = "The shop cannot be reached right now.";
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "origin_unavailable",
+        detail,
+    )
+    .retry_after(5)
+}
+
+fn of_fetch(error: &FetchError) -> Problem {
+    match error {
+        FetchError::Overloaded {
+            retry_after_seconds,
+        } => overloaded(*retry_after_seconds),
+        FetchError::Unreachable(_) => unavailable(),
+        FetchError::Timeout => too_slow(),
+        FetchError::Broken(_) => broken(),
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "origin_timeout",
+        "The shop took too long to answer.",
+    )
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "origin_broke_off",
+        "The shop broke off its answer.",
+    )
+}
+
+/// What a client is told of a failure of the proxy.
+pub fn problem(error: &Error) -> Problem {
+    match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(503), _) => unavailable(),
+        (ErrorType::HTTPStatus(404), _) => {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+        }
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => too_slow(),
+        (
+            ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::BindError,
+            _,
+        ) => unavailable(),
+        (_, ErrorSource::Upstream) => broken(),
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request's body took too long.",
+        ),
+        (_, ErrorSource::Downstream) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed_request",
+            "The request is malformed.",
+        ),
+        _ => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on our side.",
+        ),
+    }
+}

@@ -1,0 +1,141 @@
+//! Which coding a client gets: the richest one it takes (RFC 9110 12.5.3).
+
+use http::{HeaderMap, header};
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 7932.
+    Brotli,
+}
+
+impl Coding {
+    /// Its name in `Content-Encoding`; none for identity.
+    pub fn token(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Brotli => Some("br"),
+        }
+    }
+
+    /// The entity tag of a body in this coding: another body, another tag.
+    pub fn mark(self, etag: &str) -> String {
+        match (self.token(), etag.strip_suffix('"')) {
+            (Some(token), Some(open)) => format!("{open}-{token}\""),
+            _ => etag.to_owned(),
+        }
+    }
+}
+
+/// The entity tag as the origin knows it.
+pub fn unmark(etag: &str) -> String {
+    let bare = etag
+        .strip_suffix("-gzip\"")
+        .or_else(|| etag.strip_suffix("-br\""));
+    bare.map_or_else(|| etag.to_owned(), |bare| format!("{bare}\""))
+}
+
+/// The coding with the highest quality value; among equals brotli before gzip before identity.
+pub fn best(request: &HeaderMap) -> Coding {
+    let mut quality = [None::<f32>; 3];
+    let mut any = None;
+    let fields = request
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    for item in fields.flat_map(|value| value.split(',')) {
+        let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+        let q = parameters
+            .trim()
+            .strip_prefix("q=")
+            .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "br" => quality[0] = Some(q),
+            "gzip" | "x-gzip" => quality[1] = Some(q),
+            "identity" => quality[2] = Some(q),
+            "*" => any = Some(q),
+            _ => {}
+        }
+    }
+    let of = |place: usize, absent: f32| quality[place].or(any).unwrap_or(absent);
+    let (brotli, gzip) = (of(0, 0.0), of(1, 0.0));
+    // Identity is acceptable unless it is named; where it is not preferred by name, any coding goes before it.
+    let identity = quality[2].unwrap_or(0.0);
+    if brotli > 0.0 && brotli >= gzip && brotli >= identity {
+        Coding::Brotli
+    } else if gzip > 0.0 && gzip >= identity {
+        Coding::Gzip
+    } else {
+        Coding::Identity
+    }
+}
+
+/// Whether a body of this type becomes smaller by compression. Event streams stay as they are: a coding would hold
+/// events back.
+pub fn is_compressible(fields: &HeaderMap) -> bool {
+    let value = fields
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let no_transform = fields.get_all(header::CACHE_CONTROL).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.to_ascii_lowercase().contains("no-transform"))
+    });
+    let is_text = kind.starts_with("text/") && kind != "text/event-stream";
+    let is_texty = matches!(
+        kind.as_str(),
+        "application/json"
+            | "application/problem+json"
+            | "application/xml"
+            | "application/javascript"
+            | "application/manifest+json"
+            | "application/ld+json"
+            | "image/svg+xml"
+    );
+    !no_transform && (is_text || is_texty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Coding {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::ACCEPT_ENCODING, value.parse().unwrap());
+        best(&fields)
+    }
+
+    #[test]
+    fn the_richest_coding_that_is_accepted_wins() {
+        assert_eq!(of("gzip, deflate, br, zstd"), Coding::Brotli);
+        assert_eq!(of("gzip"), Coding::Gzip);
+        assert_eq!(of("br;q=0, gzip"), Coding::Gzip);
+        assert_eq!(of("br;q=0.5, gzip;q=0.9"), Coding::Gzip);
+        assert_eq!(of("*"), Coding::Brotli);
+        assert_eq!(of("*;q=0"), Coding::Identity);
+        assert_eq!(of("identity, gzip;q=0.5"), Coding::Identity);
+        assert_eq!(of(""), Coding::Identity);
+        assert_eq!(of("gzip;q=nonsense"), Coding::Identity);
+        assert_eq!(best(&HeaderMap::new()), Coding::Identity);
+    }
+
+    #[test]
+    fn every_coding_has_an_entity_tag_that_leads_back() {
+        for coding in [Coding::Identity, Coding::Gzip, Coding::Brotli] {
+            assert_eq!(unmark(&coding.mark("\"abc\"")), "\"abc\"");
+        }
+        assert_eq!(Coding::Brotli.mark("\"abc\""), "\"abc-br\"");
+    }
+}

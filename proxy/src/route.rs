@@ -1,1 +1,0 @@
-//! Which rule of a list applies to a request.

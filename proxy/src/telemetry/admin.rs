@@ -1,0 +1,247 @@
+//! The two small listeners beside the shop's own: metrics for everybody on the machine, the admin interface for those
+//! with the token.
+
+use std::convert::Infallible;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+
+use crackers_shared::{memory, request_id};
+
+use crate::cache::purge::PurgeRequest;
+use crate::edge::Edge;
+use crate::respond::Problem;
+
+/// A purge message of more bytes is refused.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+type Reply = Result<(StatusCode, &'static str, Vec<u8>), Problem>;
+
+/// Which of the two a listener is.
+#[derive(Clone)]
+pub enum Role {
+    /// `GET /metrics`.
+    Metrics,
+    /// The admin interface, with its token.
+    Admin(Arc<str>),
+}
+
+/// The token of the admin interface: what the file holds, or a new one in a new file that only its owner can read.
+///
+/// # Errors
+/// When the file cannot be read or made, or holds nothing.
+pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
+    let name = || format!("telemetry.admin_token_file: {}", file.display());
+    match std::fs::read_to_string(file) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().into()),
+        Ok(_) => anyhow::bail!("{}: the file is empty", name()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(name),
+    }
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(name)?;
+    }
+    let token = request_id::hexadecimal(&request_id::random::<32>());
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+    std::io::Write::write_all(&mut made.with_context(name)?, token.as_bytes())
+        .with_context(name)?;
+    Ok(token.into())
+}
+
+/// Serves until the task is dropped.
+pub async fn serve(listener: TcpListener, role: Role, edge: Arc<Edge>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (role, edge) = (role.clone(), Arc::clone(&edge));
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let (role, edge) = (role.clone(), Arc::clone(&edge));
+                async move { Ok::<_, Infallible>(answer(&role, &edge, request).await) }
+            });
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(30));
+            // Whoever goes away early is no event.
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(role: &Role, edge: &Edge, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let reply = match role {
+        Role::Metrics => metrics(edge, &request),
+        Role::Admin(token) => match authorize(token, request.headers()) {
+            Ok(()) => admin(edge, request).await,
+            Err(problem) => Err(problem),
+        },
+    };
+    let (status, kind, body) = match reply {
+        Ok(reply) => reply,
+        Err(problem) => {
+            let (_, body) = problem.render(None, &request_id::generate());
+            (
+                problem.status,
+                "application/problem+json",
+                body.into_bytes(),
+            )
+        }
+    };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn metrics(edge: &Edge, request: &Request<Incoming>) -> Reply {
+    if request.method() != Method::GET || request.uri().path() != "/metrics" {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is only GET /metrics here.",
+        ));
+    }
+    let (entries, bytes) = edge.cache.size();
+    edge.metrics
+        .cache_entries
+        .set(i64::try_from(entries).unwrap_or(i64::MAX));
+    edge.metrics
+        .cache_bytes
+        .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    Ok((
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        edge.metrics.to_text().into_bytes(),
+    ))
+}
+
+/// Whether the bearer token is the right one; compared in constant time.
+fn authorize(token: &str, fields: &HeaderMap) -> Result<(), Problem> {
+    let given = fields
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "This needs the bearer token of the admin interface.",
+    ))
+}
+
+async fn admin(edge: &Edge, request: Request<Incoming>) -> Reply {
+    let json = |value: &serde_json::Value| {
+        Ok((
+            StatusCode::OK,
+            "application/json",
+            value.to_string().into_bytes(),
+        ))
+    };
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/purge") => json(&json!(edge.cache.applied())),
+        ("POST", "/purge") => {
+            let body = Limited::new(request.into_body(), BODY_BYTES_MAX)
+                .collect()
+                .await;
+            let body = body.map_err(|_| {
+                Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too_large",
+                    "A purge message has at most 1 MiB.",
+                )
+            })?;
+            let purge: PurgeRequest = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+                let detail = "Expected database_id, sequence, tags, urls, prefixes; all optional, nothing else.";
+                Problem::new(StatusCode::BAD_REQUEST, "malformed_purge", detail)
+            })?;
+            json(&json!(edge.cache.purge(&purge)))
+        }
+        ("GET", "/status") => json(&status(edge)),
+        ("GET", "/config") => json(&json!(*edge.config)),
+        _ => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There are /purge, /status and /config here.",
+        )),
+    }
+}
+
+fn status(edge: &Edge) -> serde_json::Value {
+    let (entries, bytes) = edge.cache.size();
+    let groups = edge.upstreams.groups.iter().map(|group| {
+        let servers = group.servers.iter().map(|server| {
+            let in_flight = server.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+            json!({ "address": server.address, "up": server.is_up(), "in_flight": in_flight })
+        });
+        json!({ "name": group.name, "servers": servers.collect::<Vec<_>>() })
+    });
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": edge.clock.now().as_second() - edge.started.as_second(),
+        "memory_bytes": memory::resident_bytes(),
+        "connections": edge.metrics.connections.get(),
+        "cache": { "entries": entries, "bytes": bytes, "applied": edge.cache.applied() },
+        "groups": groups.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_token_is_made_for_its_owner_only_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/token");
+        let made = token(&file).unwrap();
+        assert_eq!(made.len(), 64);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(token(&file).unwrap(), made);
+    }
+
+    #[test]
+    fn only_the_right_token_is_let_in() {
+        let fields =
+            |value: &str| HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
+        assert!(authorize("secret", &fields("Bearer secret")).is_ok());
+        for value in [
+            "Bearer secre",
+            "Bearer secret2",
+            "Bearer ",
+            "secret",
+            "Basic secret",
+        ] {
+            assert!(authorize("secret", &fields(value)).is_err(), "{value}");
+        }
+        assert!(authorize("secret", &HeaderMap::new()).is_err());
+    }
+}

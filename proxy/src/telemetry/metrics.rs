@@ -1,0 +1,197 @@
+//! The numbers that Prometheus asks for.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Upper bounds of the latency buckets, in seconds.
+const LATENCY_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// All metrics of this process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open connections.
+    pub connections: IntGauge,
+    /// Connections beyond the limit.
+    pub connections_refused: IntCounter,
+    /// Heads refused, by reason.
+    pub heads_refused: IntCounterVec,
+    /// Requests kept out, by reason.
+    pub refused: IntCounterVec,
+    /// Look-ups, by outcome.
+    pub cache_requests: IntCounterVec,
+    /// Fetches for the cache.
+    pub cache_fills: IntCounter,
+    /// Answers not kept because something of them was purged while they were fetched.
+    pub cache_lost_races: IntCounter,
+    /// Purge messages.
+    pub cache_purges: IntCounter,
+    /// Entries that had to make room.
+    pub cache_evictions: IntCounter,
+    /// Entries in memory.
+    pub cache_entries: IntGauge,
+    /// Bytes in memory.
+    pub cache_bytes: IntGauge,
+    /// Requests that origins work on.
+    pub dispatch_in_flight: IntGauge,
+    /// Requests in the queue.
+    pub dispatch_waiting: IntGauge,
+    /// Seconds in the queue.
+    pub dispatch_wait_seconds: Histogram,
+    /// Requests refused, by reason.
+    pub dispatch_refused: IntCounterVec,
+    /// What an origin last said of its memory.
+    pub origin_memory_bytes: IntGauge,
+    /// Whether an origin is up.
+    pub upstream_up: IntGaugeVec,
+    /// Failed tries, by group and server.
+    pub upstream_failures: IntCounterVec,
+    /// Tries on a further origin, by group.
+    pub retries: IntCounterVec,
+    /// Requests, by method and status.
+    pub requests: IntCounterVec,
+    /// Seconds from a request's head to the end of its answer, by where the answer came from.
+    pub request_seconds: HistogramVec,
+    /// Log lines dropped because the writer was behind.
+    pub access_log_dropped: IntCounter,
+    /// Resident memory.
+    pub memory_bytes: IntGauge,
+}
+
+/// Registers a metric; the names below are constant and distinct, so neither step can fail.
+macro_rules! registered {
+    ($registry:expr, $made:expr) => {{
+        let metric = $made.expect("constant names and labels are valid");
+        $registry
+            .register(Box::new(metric.clone()))
+            .expect("each name is registered once");
+        metric
+    }};
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    ///
+    /// # Panics
+    /// Never: names and labels are constants, and a test makes one.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let name = |name: &str| format!("crackers_edge_{name}");
+        let gauge = |n: &str, help: &str| registered!(registry, IntGauge::new(name(n), help));
+        let counter = |n: &str, help: &str| registered!(registry, IntCounter::new(name(n), help));
+        let counters = |n: &str, help: &str, labels: &[&str]| {
+            registered!(
+                registry,
+                IntCounterVec::new(Opts::new(name(n), help), labels)
+            )
+        };
+        let buckets = |n: &str, help: &str| {
+            HistogramOpts::new(name(n), help).buckets(LATENCY_BUCKETS.to_vec())
+        };
+        let up = Opts::new(
+            name("forward_upstream_up"),
+            "1 while a server passes its checks",
+        );
+        let wait = buckets("dispatch_wait_seconds", "Time in the queue");
+        let seconds = buckets("request_seconds", "Time to the end of the answer");
+        Self {
+            connections: gauge("accept_connections", "Open connections"),
+            connections_refused: counter(
+                "accept_connections_refused_total",
+                "Connections beyond the limit",
+            ),
+            heads_refused: counters("accept_heads_refused_total", "Heads refused", &["reason"]),
+            refused: counters("admit_refused_total", "Requests kept out", &["reason"]),
+            cache_requests: counters("cache_requests_total", "Look-ups", &["outcome"]),
+            cache_fills: counter("cache_fills_total", "Fetches for the cache"),
+            cache_lost_races: counter(
+                "cache_lost_races_total",
+                "Answers purged while they were fetched",
+            ),
+            cache_purges: counter("cache_purges_total", "Purge messages"),
+            cache_evictions: counter("cache_evictions_total", "Entries that had to make room"),
+            cache_entries: gauge("cache_entries", "Entries in memory"),
+            cache_bytes: gauge("cache_bytes", "Bytes in memory"),
+            dispatch_in_flight: gauge("dispatch_in_flight", "Requests that origins work on"),
+            dispatch_waiting: gauge("dispatch_waiting", "Requests in the queue"),
+            dispatch_wait_seconds: registered!(registry, Histogram::with_opts(wait)),
+            dispatch_refused: counters(
+                "dispatch_refused_total",
+                "Requests without a slot",
+                &["reason"],
+            ),
+            origin_memory_bytes: gauge(
+                "dispatch_origin_memory_bytes",
+                "What an origin last said of itself",
+            ),
+            upstream_up: registered!(registry, IntGaugeVec::new(up, &["group", "server"])),
+            upstream_failures: counters(
+                "forward_failures_total",
+                "Failed tries",
+                &["group", "server"],
+            ),
+            retries: counters(
+                "forward_retries_total",
+                "Tries on a further origin",
+                &["group"],
+            ),
+            requests: counters("requests_total", "Requests", &["method", "status"]),
+            request_seconds: registered!(registry, HistogramVec::new(seconds, &["source"])),
+            access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
+            memory_bytes: gauge("telemetry_memory_bytes", "Resident memory"),
+            registry,
+        }
+    }
+
+    /// The metrics in Prometheus' text format.
+    pub fn to_text(&self) -> String {
+        self.memory_bytes
+            .set(i64::try_from(crackers_shared::memory::resident_bytes()).unwrap_or(i64::MAX));
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_all_metrics_are_those_of_the_snapshot() {
+        let metrics = Metrics::new();
+        for counters in [
+            &metrics.heads_refused,
+            &metrics.refused,
+            &metrics.cache_requests,
+            &metrics.dispatch_refused,
+            &metrics.retries,
+        ] {
+            counters.with_label_values(&["x"]).inc();
+        }
+        for counters in [&metrics.upstream_failures, &metrics.requests] {
+            counters.with_label_values(&["x", "y"]).inc();
+        }
+        metrics.upstream_up.with_label_values(&["x", "y"]).set(1);
+        metrics
+            .request_seconds
+            .with_label_values(&["x"])
+            .observe(0.1);
+        let families = metrics.registry.gather();
+        let names: Vec<_> = families
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
+        insta::assert_yaml_snapshot!(names);
+    }
+}
