@@ -1,0 +1,37 @@
+import { Suspense, useEffect } from "react";
+import { Route, Routes, useLocation } from "react-router";
+
+import { Footer } from "./components/footer";
+import { Header } from "./components/header";
+import { Notices } from "./components/notices";
+import { Skeleton } from "./components/skeleton";
+import { NotFound } from "./pages/not-found";
+import { Catalogue, Combos, Help, Home, PriceListPage, ProductPage } from "./routes";
+
+export function App() {
+  const { pathname } = useLocation();
+  useEffect(() => window.scrollTo(0, 0), [pathname]);
+  return (
+    <>
+      <a className="visually-hidden-focusable skip" href="#content">Skip to the page</a>
+      <Header />
+      <Notices />
+      <main id="content" className="container py-4" tabIndex={-1}>
+        <Suspense fallback={<Skeleton rows={6} />}>
+          <Routes>
+            <Route path="/" element={<Home />} />
+            <Route path="/catalogue" element={<Catalogue />} />
+            <Route path="/catalogue/:category" element={<Catalogue />} />
+            <Route path="/product/:slug" element={<ProductPage />} />
+            <Route path="/price-list" element={<PriceListPage />} />
+            <Route path="/combos" element={<Combos kind="bundles" />} />
+            <Route path="/gift-boxes" element={<Combos kind="giftboxes" />} />
+            <Route path="/help" element={<Help />} />
+            <Route path="*" element={<NotFound />} />
+          </Routes>
+        </Suspense>
+      </main>
+      <Footer />
+    </>
+  );
+}
