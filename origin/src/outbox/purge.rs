@@ -20,8 +20,10 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Serialize)]
 struct Purge<'a> {
-    database_id: &'a str,
-    sequence: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<i64>,
     tags: Vec<String>,
 }
 
@@ -74,6 +76,14 @@ async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> 
         Some(sequence) => sequence,
         None => {
             let applied = link.applied().await?;
+            // This origin may serve another build of the storefront than the one before it.
+            let pages = vec!["pages".to_owned()];
+            link.purge(&Purge {
+                database_id: None,
+                sequence: None,
+                tags: pages,
+            })
+            .await?;
             if applied.database_id.as_deref() == Some(&database_id) {
                 applied.sequence
             } else {
@@ -86,8 +96,8 @@ async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> 
     if sequence < 0 || sequence > newest {
         // A new edge or another database: it forgets all it has and starts here.
         link.purge(&Purge {
-            database_id: &database_id,
-            sequence: newest,
+            database_id: Some(&database_id),
+            sequence: Some(newest),
             tags: Vec::new(),
         })
         .await?;
@@ -114,8 +124,8 @@ async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> 
         tags.dedup();
         let up_to = last.sequence;
         link.purge(&Purge {
-            database_id: &database_id,
-            sequence: up_to,
+            database_id: Some(&database_id),
+            sequence: Some(up_to),
             tags,
         })
         .await?;

@@ -335,6 +335,7 @@ impl Cache {
 
     /// Entries and bytes in memory.
     pub fn size(&self) -> (u64, u64) {
+        self.store.run_pending_tasks();
         (self.store.entry_count(), self.store.weighted_size())
     }
 

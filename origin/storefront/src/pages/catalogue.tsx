@@ -43,7 +43,7 @@ export default function Catalogue() {
       {products.isPending ? <Skeleton rows={8} /> : null}
       {products.data && items.length === 0 ? <p className="empty">Nothing fits. Take a filter away, or try other words.</p> : null}
       <div className={`grid-products ${products.isPlaceholderData ? "waiting" : ""}`}>
-        {items.map((product, place) => <ProductCard key={product.id} product={product} eager={place < 4} />)}
+        {items.map((product, place) => <ProductCard key={product.id} product={product} level={2} eager={place < 4} />)}
       </div>
       {products.hasNextPage && (
         <p className="text-center mt-4">

@@ -61,7 +61,7 @@ function Featured() {
   return (
     <section aria-labelledby="featured">
       <h2 id="featured">{t("Featured")}</h2>
-      {data ? <div className="grid-products">{data.items.map((product) => <ProductCard key={product.id} product={product} />)}</div> : <Skeleton rows={4} />}
+      {data ? <div className="grid-products">{data.items.map((product) => <ProductCard key={product.id} product={product} level={3} />)}</div> : <Skeleton rows={4} />}
     </section>
   );
 }

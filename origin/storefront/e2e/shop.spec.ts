@@ -1,0 +1,90 @@
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test } from "@playwright/test";
+
+const PAGES = ["/", "/catalogue", "/catalogue/rockets", "/price-list", "/combos", "/gift-boxes", "/help"];
+const SCREENSHOTS = process.env["CRACKERS_SCREENSHOTS"];
+
+test.beforeEach(async ({ page }) => {
+  const complaints: string[] = [];
+  page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  (page as unknown as { complaints: string[] }).complaints = complaints;
+});
+
+for (const path of PAGES) {
+  test(`${path} is accessible, complains of nothing and looks like a shop`, async ({ page }, info) => {
+    await page.goto(path);
+    await expect(page.locator("h1")).toBeVisible();
+    await page.waitForLoadState("networkidle");
+    const found = await new AxeBuilder({ page }).analyze();
+    expect(found.violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`)).toEqual([]);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(overflow).toBeLessThanOrEqual(0);
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${info.project.name}${path.replaceAll("/", "-")}.png` });
+    expect((page as unknown as { complaints: string[] }).complaints).toEqual([]);
+  });
+}
+
+test("from the home page to a product by category and filter", async ({ page }) => {
+  await page.goto("/");
+  await page.locator(".category", { hasText: "Rockets" }).click();
+  await expect(page.locator("h1")).toHaveText("Rockets");
+  await page.locator("select").last().selectOption("price");
+  await expect(page).toHaveURL(/sort=price/);
+  await expect(page.locator(".card-product .name").first()).toHaveText("Baby Rocket");
+  await page.locator(".card-product a").first().click();
+  await expect(page.locator("h1")).toHaveText("Baby Rocket");
+  await expect(page.locator(".price s")).toContainText("₹250");
+  const found = await new AxeBuilder({ page }).analyze();
+  expect(found.violations.map((one) => one.id)).toEqual([]);
+});
+
+test("a hurried search finds flower pots", async ({ page }) => {
+  await page.goto("/catalogue");
+  await page.getByRole("searchbox", { name: "Search", exact: true }).fill("flwr pot");
+  await expect(page).toHaveURL(/q=flwr/);
+  await expect(page.locator(".card-product .name").first()).toContainText("Flower Pots");
+});
+
+test("quantities on the price list survive a reload", async ({ page }) => {
+  await page.goto("/price-list");
+  const row = page.locator("tr", { hasText: "15 cm Electric Sparklers" }).first();
+  await row.locator("input").fill("4");
+  await expect(page.getByTestId("total")).toContainText("₹120");
+  await page.reload();
+  await expect(page.getByTestId("total")).toContainText("₹120");
+});
+
+test("an address where nothing is answers 404 and leads back", async ({ page }) => {
+  const response = await page.goto("/nothing/here");
+  expect(response?.status()).toBe(404);
+  await page.getByRole("link", { name: "Back to the shop" }).click();
+  await expect(page).toHaveURL(/\/$/);
+});
+
+test("a person without a network is told so", async ({ page, context }) => {
+  await page.goto("/help");
+  await context.setOffline(true);
+  await expect(page.getByText("You are offline.")).toBeVisible();
+});
+
+test("a busy shop is explained and can be asked again", async ({ page }) => {
+  await page.route("**/api/bundles", (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: '{"detail":"x","code":"internal"}' }), { times: 1 });
+  await page.goto("/combos");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.locator(".card-product").first()).toBeVisible();
+});
+
+test("the first key press leads past the header", async ({ page }) => {
+  await page.goto("/");
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the page" })).toBeFocused();
+});
+
+test("a product's page speaks to search engines without scripts", async ({ request }) => {
+  const list = (await (await request.get("/api/products?limit=1")).json()) as { items: { slug: string; name: string }[] };
+  const product = list.items[0]!;
+  const html = await (await request.get(`/product/${product.slug}`)).text();
+  expect(html).toContain(`<title>${product.name}`);
+  expect(html).toContain("application/ld+json");
+});
