@@ -69,12 +69,7 @@ pub async fn answer(app: &Arc<App>, path: &str) -> Result<Reply, ApiError> {
             .await?
             .ok_or(ApiError::NotFound);
     }
-    let key = format!("page\u{1f}{path}");
-    let reply = app
-        .answers
-        .get(key, &app.metrics, page::make(app, path))
-        .await?;
-    Ok(reply)
+    page::answer(app, path).await
 }
 
 fn last_segment(path: &str) -> &str {

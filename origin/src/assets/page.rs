@@ -21,9 +21,16 @@ struct Page {
     exists: bool,
 }
 
-/// The page at `path`, whole.
-pub(super) async fn make(app: &App, path: &str) -> Result<Reply, ApiError> {
-    let shell = shell(app).await;
+/// The page at `path`, kept in memory for as long as neither the shell nor what it says of the shop changes.
+pub(super) async fn answer(app: &App, path: &str) -> Result<Reply, ApiError> {
+    let (shell, build) = shell(app).await?;
+    let key = format!("page\u{1f}{path}\u{1f}{build}");
+    app.answers
+        .get(key, &app.metrics, make(app, path, &shell))
+        .await
+}
+
+async fn make(app: &App, path: &str, shell: &str) -> Result<Reply, ApiError> {
     let shop = app.database.shop_settings().await?;
     let name = shop.as_ref().map_or("Crackers", |shop| shop.name.as_str());
     let page = page(app, path, name).await?;
@@ -34,20 +41,20 @@ pub(super) async fn make(app: &App, path: &str) -> Result<Reply, ApiError> {
     Ok(if page.exists { reply } else { not_found(reply) })
 }
 
-/// The storefront's shell; without a build, a page that says how to make one.
-async fn shell(app: &App) -> String {
-    let file = app.config.assets.storefront_dir.join("index.html");
-    match tokio::fs::read_to_string(&file).await {
-        Ok(shell) => shell,
-        Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "the storefront is not built; its pages are empty");
-            format!(
-                "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">{HEAD_MARK}</head><body>\
-                 <main><h1>The storefront is not built</h1><p>Run <code>make run</code>; the API is at \
-                 <a href=\"/api/docs\">/api/docs</a>.</p></main></body></html>"
-            )
-        }
+/// The storefront's shell and the name of its build; without a build, a page that says how to make one.
+async fn shell(app: &App) -> Result<(String, String), ApiError> {
+    let root = &app.config.assets.storefront_dir;
+    if let Some(file) = app.assets.file(app, root, "index.html", false).await? {
+        let text = String::from_utf8_lossy(&file.body).into_owned();
+        return Ok((text, file.etag.unwrap_or_default()));
     }
+    tracing::warn!(folder = %root.display(), "the storefront is not built; its pages are empty");
+    let text = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">{HEAD_MARK}</head><body>\
+         <main><h1>The storefront is not built</h1><p>Run <code>make run</code>; the API is at \
+         <a href=\"/api/docs\">/api/docs</a>.</p></main></body></html>"
+    );
+    Ok((text, String::new()))
 }
 
 async fn page(app: &App, path: &str, shop: &str) -> Result<Page, ApiError> {

@@ -10,7 +10,8 @@ import { Catalogue, Combos, Help, Home, PriceListPage, ProductPage } from "./rou
 
 export function App() {
   const { pathname } = useLocation();
-  useEffect(() => window.scrollTo(0, 0), [pathname]);
+  // In braces: newer browsers answer with a promise, which React would take for a clean-up function.
+  useEffect(() => { window.scrollTo(0, 0); }, [pathname]);
   return (
     <>
       <a className="visually-hidden-focusable skip" href="#content">Skip to the page</a>
