@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use prometheus::IntGauge;
 use tokio::sync::{oneshot, watch};
 
 use super::entry::Entry;
@@ -139,5 +140,21 @@ impl Joined {
 impl Drop for Joined {
     fn drop(&mut self) {
         self.flight.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts somebody who waits, for as long as he does: a client may be gone before the answer is there.
+pub(super) struct Waiting(IntGauge);
+
+impl Waiting {
+    pub(super) fn begin(waiters: &IntGauge) -> Self {
+        waiters.inc();
+        Self(waiters.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -34,6 +34,11 @@ impl Cache {
         mut fetch: FetchRequest,
         ttl: Option<Duration>,
     ) {
+        // Whoever asked may have looked just before another fetch of the same key ended.
+        if let Some(entry) = self.fresh(&key) {
+            leader.finish(Shared::Stored(entry));
+            return;
+        }
         let begun = Begun {
             sequence: self.purges.sequence(),
             purges: self.purges.count(),
@@ -52,6 +57,9 @@ impl Cache {
                     .await
             }
         };
+        if let Shared::Failed(_) = shared {
+            self.marks.failed(&key.text, self.clock.now_microseconds());
+        }
         leader.finish(shared);
     }
 
@@ -67,9 +75,9 @@ impl Cache {
         if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
             let lifetime = policy::lifetime(stored.status, &fetched.headers, ttl, negative);
             let Ok(lifetime) = lifetime else {
-                return Shared::Unshared;
+                return self.not_shared(key);
             };
-            let fresh = self.freshened(&stored, &fetched.headers, lifetime, &begun);
+            let fresh = self.freshened(key, &stored, &fetched.headers, lifetime, &begun);
             return self.keep(key, fresh);
         }
         let status = fetched.status;
@@ -78,7 +86,7 @@ impl Cache {
             return if status.is_server_error() {
                 Shared::Failed(FetchError::Broken(format!("the origin answered {status}")))
             } else {
-                Shared::Unshared
+                self.not_shared(key)
             };
         };
         let Fetched {
@@ -86,7 +94,12 @@ impl Cache {
             headers,
             body,
         } = fetched;
-        match collect(body, self.config.entry_bytes_max).await {
+        let collected = if announced_bytes(&headers) > self.config.entry_bytes_max {
+            Collected::TooLarge(body)
+        } else {
+            collect(body, self.config.entry_bytes_max).await
+        };
+        match collected {
             Collected::Whole(body) => {
                 let levels = (self.config.gzip_level, self.config.brotli_level);
                 let bodies =
@@ -101,10 +114,19 @@ impl Cache {
                     headers,
                     body,
                 });
-                Shared::Unshared
+                self.not_shared(key)
             }
             Collected::Broken(error) => Shared::Failed(error),
         }
+    }
+
+    /// The origin's answer of now cannot be shared: what is stored of the key is not its answer any more, and whoever
+    /// asks in the next seconds goes by himself.
+    fn not_shared(&self, key: &Key) -> Shared {
+        self.store.invalidate(&key.text);
+        self.marks
+            .unshared(&key.text, self.clock.now_microseconds());
+        Shared::Unshared
     }
 
     /// Stores an entry, unless something of it was purged while it was fetched: then nobody is given it either.
@@ -115,6 +137,7 @@ impl Cache {
         }
         let entry = Arc::new(entry);
         self.store.insert(key.text.clone(), Arc::clone(&entry));
+        self.marks.clear(&key.text);
         Shared::Stored(entry)
     }
 
@@ -127,19 +150,6 @@ impl Cache {
         begun: &Begun,
     ) -> Entry {
         let text = |name: &http::HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
-        let tags = text(&headers::CACHE_TAG)
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim);
-        let mut tags: Vec<_> = tags
-            .filter(|tag| !tag.is_empty())
-            .map(str::to_owned)
-            .collect();
-        let path = key.path_and_query.split('?').next().unwrap_or_default();
-        tags.push(url_tag(path));
-        if path.len() < key.path_and_query.len() {
-            tags.push(url_tag(&key.path_and_query));
-        }
         let etag = text(&header::ETAG)
             .filter(|etag| etag.starts_with('"'))
             .map(str::to_owned);
@@ -148,7 +158,7 @@ impl Cache {
             headers: for_clients(fields),
             etag,
             bodies: super::entry::Bodies::default(),
-            tags,
+            tags: tags(key, fields),
             sequence: text(&headers::CHANGES_SEQUENCE)
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(begun.sequence),
@@ -162,14 +172,22 @@ impl Cache {
     /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
     fn freshened(
         &self,
+        key: &Key,
         stored: &Entry,
         fields: &HeaderMap,
         lifetime: Lifetime,
         begun: &Begun,
     ) -> Entry {
         let mut entry = stored.clone();
-        for (name, value) in &for_clients(fields) {
-            entry.headers.insert(name, value.clone());
+        let newer = for_clients(fields);
+        for name in newer.keys() {
+            entry.headers.remove(name);
+        }
+        for (name, value) in &newer {
+            entry.headers.append(name, value.clone());
+        }
+        if fields.contains_key(headers::CACHE_TAG) {
+            entry.tags = tags(key, fields);
         }
         let sequence = fields
             .get(headers::CHANGES_SEQUENCE)
@@ -207,6 +225,30 @@ fn for_clients(fields: &HeaderMap) -> HeaderMap {
         kept.remove(name);
     }
     kept
+}
+
+/// What an answer was made of, and the paths that it can be purged by.
+fn tags(key: &Key, fields: &HeaderMap) -> Vec<String> {
+    let values = fields.get_all(headers::CACHE_TAG).iter();
+    let named = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty());
+    let mut tags: Vec<_> = named.map(str::to_owned).collect();
+    let path = key.path_and_query.split('?').next().unwrap_or_default();
+    tags.push(url_tag(path));
+    if path.len() < key.path_and_query.len() {
+        tags.push(url_tag(&key.path_and_query));
+    }
+    tags
+}
+
+fn announced_bytes(fields: &HeaderMap) -> usize {
+    let value = fields.get(header::CONTENT_LENGTH);
+    value
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
 }
 
 enum Collected {

@@ -1,31 +1,34 @@
 //! Stage `cache`: what is answered from memory. Gets what it does not have through [`fetch`]; knows nothing of
 //! connections, limits and origins.
 
+mod client;
 pub mod coalesce;
 pub mod encodings;
 pub mod entry;
 pub mod fetch;
 mod fill;
 pub mod key;
+mod marks;
 pub mod policy;
 pub mod purge;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::clock::Clock;
 use crackers_shared::config_file::Problems;
 
-use crate::respond::negotiation::unmark;
 use crate::telemetry::Metrics;
-use coalesce::{Flights, Shared};
+pub use client::{fetch_fields, unmark_conditions};
+use coalesce::{Flights, Shared, Waiting};
 use entry::{Entry, Freshness};
 use fetch::{Fetch, FetchError, FetchRequest, Fetched};
 use key::Key;
+use marks::Marks;
 use purge::Purges;
 
 /// Settings of stage `cache`.
@@ -50,6 +53,10 @@ pub struct Config {
     pub brotli_level: u32,
     /// Tags whose last purge is remembered; beyond them everything counts as purged.
     pub tags_max: usize,
+    /// How long it is remembered that a question's answer could not be shared or that the origin failed it, in seconds.
+    pub marks_seconds: u64,
+    /// Questions of which that is remembered.
+    pub marks_max: u64,
     /// What may be kept; the longest prefix wins, paths without a route are not kept.
     pub routes: Vec<RouteConfig>,
 }
@@ -154,6 +161,7 @@ pub struct Cache {
     store: moka::sync::Cache<String, Arc<Entry>>,
     flights: Flights,
     purges: Purges,
+    marks: Marks,
     metrics: Arc<Metrics>,
 }
 
@@ -178,6 +186,7 @@ impl Cache {
             })
             .build();
         let purges = Purges::new(config.tags_max);
+        let marks = Marks::new(config.marks_max, Duration::from_secs(config.marks_seconds));
         Arc::new(Self {
             config,
             clock,
@@ -185,6 +194,7 @@ impl Cache {
             store,
             flights: Flights::default(),
             purges,
+            marks,
             metrics,
         })
     }
@@ -198,14 +208,18 @@ impl Cache {
             .filter(|entry| self.purges.is_current(entry));
         let state = stored
             .as_ref()
-            .map(|entry| (entry.freshness(now), entry.ttl_seconds(now)));
+            .map(|entry| (self.worth(&ask.key, entry, now), entry.ttl_seconds(now)));
         match (state, stored) {
             (Some((Freshness::Fresh, ttl)), Some(entry)) => {
                 self.count("hit");
                 (Answer::Stored(entry), format!("crackers; hit; ttl={ttl}"))
             }
             (Some((Freshness::Revalidate, ttl)), Some(entry)) => {
-                self.count("stale_while_revalidate");
+                let outcome = match entry.freshness(now) {
+                    Freshness::Revalidate => "stale-while-revalidate",
+                    _ => "stale-if-error",
+                };
+                self.count(&outcome.replace('-', "_"));
                 let Ask {
                     key,
                     fetch,
@@ -215,18 +229,46 @@ impl Cache {
                 drop(self.join(key, Some(Arc::clone(&entry)), fetch, route));
                 (
                     Answer::Stored(entry),
-                    format!("crackers; hit; ttl={ttl}; detail=stale-while-revalidate"),
+                    format!("crackers; hit; ttl={ttl}; detail={outcome}"),
                 )
             }
-            _ if wants_stored_only(ask.headers) => {
+            _ if client::wants_stored_only(ask.headers) => {
                 self.count("only_if_cached");
                 (
                     Answer::OnlyIfCached,
                     "crackers; detail=only-if-cached".to_owned(),
                 )
             }
+            _ if client::forbids_storing(ask.headers) => {
+                self.count("no_store");
+                let status = "crackers; fwd=request; detail=no-store";
+                (Answer::Pass, status.to_owned())
+            }
+            (None, _) if self.marks.is_unshared(&ask.key.text, now) => {
+                self.count("pass");
+                let status = "crackers; fwd=uri-miss; detail=not-shared";
+                (Answer::Pass, status.to_owned())
+            }
             (_, stored) => self.forward(ask, stored).await,
         }
+    }
+
+    /// What a stored entry is worth now. While the origin fails, nobody waits for it who can make do without.
+    fn worth(&self, key: &Key, entry: &Entry, now: i64) -> Freshness {
+        match entry.freshness(now) {
+            Freshness::OnlyIfError if self.marks.has_failed(&key.text, now) => {
+                Freshness::Revalidate
+            }
+            freshness => freshness,
+        }
+    }
+
+    /// The stored entry of a key, if it needs no fetch.
+    fn fresh(&self, key: &Key) -> Option<Arc<Entry>> {
+        let now = self.clock.now_microseconds();
+        self.store.get(&key.text).filter(|entry| {
+            entry.freshness(now) == Freshness::Fresh && self.purges.is_current(entry)
+        })
     }
 
     async fn forward(
@@ -240,7 +282,10 @@ impl Cache {
             "fwd=uri-miss"
         };
         let Ask {
-            key, fetch, ttl, ..
+            key,
+            headers,
+            fetch,
+            ttl,
         } = ask;
         let Some(joined) = self.join(key, stored.clone(), fetch, ttl) else {
             self.count("waiters_full");
@@ -257,7 +302,10 @@ impl Cache {
         } else {
             "; collapsed"
         };
-        let (shared, own) = joined.outcome().await;
+        let (shared, own) = {
+            let _waiting = Waiting::begin(&self.metrics.cache_waiters);
+            joined.outcome().await
+        };
         match (shared, own) {
             (Shared::Stored(entry), _) => {
                 self.count(if collapsed.is_empty() {
@@ -279,11 +327,11 @@ impl Cache {
                     }),
                 )
             }
-            (Shared::Unshared, Some(fetched)) => {
+            (Shared::Unshared, Some(fetched)) if client::is_for(headers, &fetched) => {
                 self.count("not_stored");
                 (Answer::Direct(fetched), format!("crackers; {why}"))
             }
-            (Shared::Unshared, None) => {
+            (Shared::Unshared, _) => {
                 self.count("pass");
                 (Answer::Pass, format!("crackers; {why}; detail=not-shared"))
             }
@@ -344,41 +392,6 @@ impl Cache {
             .cache_requests
             .with_label_values(&[outcome])
             .inc();
-    }
-}
-
-fn wants_stored_only(request: &HeaderMap) -> bool {
-    let values = request.get_all(header::CACHE_CONTROL).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.to_ascii_lowercase().contains("only-if-cached"))
-}
-
-/// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.
-pub fn fetch_fields(client: &HeaderMap) -> HeaderMap {
-    let mut fields = HeaderMap::new();
-    for name in [header::HOST, header::ACCEPT, header::USER_AGENT] {
-        if let Some(value) = client.get(&name) {
-            fields.insert(name, value.clone());
-        }
-    }
-    fields.insert(
-        header::ACCEPT_ENCODING,
-        HeaderValue::from_static("identity"),
-    );
-    fields
-}
-
-/// Takes the mark of a coding off the entity tags of a conditional request.
-pub fn unmark_conditions(fields: &mut HeaderMap) {
-    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
-        let Some(value) = fields.get(&name).and_then(|value| value.to_str().ok()) else {
-            continue;
-        };
-        let tags: Vec<_> = value.split(',').map(|tag| unmark(tag.trim())).collect();
-        if let Ok(value) = tags.join(", ").parse() {
-            fields.insert(name, value);
-        }
     }
 }
 

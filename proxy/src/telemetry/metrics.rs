@@ -24,6 +24,8 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Look-ups, by outcome.
     pub cache_requests: IntCounterVec,
+    /// Clients that wait for a fetch of the cache.
+    pub cache_waiters: IntGauge,
     /// Fetches for the cache.
     pub cache_fills: IntCounter,
     /// Answers not kept because something of them was purged while they were fetched.
@@ -107,6 +109,7 @@ impl Metrics {
             heads_refused: counters("accept_heads_refused_total", "Heads refused", &["reason"]),
             refused: counters("admit_refused_total", "Requests kept out", &["reason"]),
             cache_requests: counters("cache_requests_total", "Look-ups", &["outcome"]),
+            cache_waiters: gauge("cache_waiters", "Clients that wait for a fetch"),
             cache_fills: counter("cache_fills_total", "Fetches for the cache"),
             cache_lost_races: counter(
                 "cache_lost_races_total",

@@ -1,0 +1,138 @@
+//! What is shared, what is not, and who goes to the origin for it.
+
+use super::*;
+
+fn fields(name: &'static str, value: &str) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(name, value.parse().unwrap());
+    fields
+}
+
+fn private() -> Vec<(&'static str, String)> {
+    vec![("cache-control", "private, no-store".to_owned())]
+}
+
+#[tokio::test]
+async fn a_client_with_a_cookie_never_gets_the_answer_fetched_without_it() {
+    let bench = bench();
+    bench.say(Ok((200, private(), "nobody")));
+    let cookie = fields("cookie", "session=1");
+    assert!(matches!(bench.ask_with(&cookie).await.0, Answer::Pass));
+    advance(&bench, 11);
+    assert!(matches!(bench.ask().await.0, Answer::Direct(_)));
+}
+
+#[tokio::test]
+async fn a_cookie_does_not_keep_a_public_answer_from_being_shared() {
+    let bench = bench();
+    bench.ask_with(&fields("cookie", "session=1")).await;
+    assert!(bench.status().await.contains("hit"));
+    assert_eq!(bench.calls(), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_question_whose_last_answer_was_private() {
+    let bench = bench();
+    bench.say(Ok((200, private(), "mine")));
+    bench.ask().await;
+    for _ in 0..5 {
+        assert!(matches!(bench.ask().await.0, Answer::Pass));
+    }
+    assert_eq!(bench.calls(), 1);
+    bench.say(Ok((200, public("max-age=300", "7"), "ours")));
+    advance(&bench, 11);
+    assert!(bench.status().await.ends_with("stored"));
+    assert!(bench.status().await.contains("hit"));
+}
+
+#[tokio::test]
+async fn an_answer_that_became_private_takes_the_stored_one_out() {
+    let bench = bench();
+    bench.ask().await;
+    bench.say(Ok((200, private(), "mine")));
+    advance(&bench, 301);
+    assert!(
+        bench
+            .status()
+            .await
+            .ends_with("detail=stale-while-revalidate")
+    );
+    until(|| !bench.cache.store.contains_key("http://a/p")).await;
+    assert!(matches!(bench.ask().await.0, Answer::Pass));
+}
+
+#[tokio::test]
+async fn while_the_origin_hangs_a_stale_answer_is_served_at_once() {
+    let bench = bench();
+    bench.ask().await;
+    bench.say(Err(FetchError::Timeout));
+    advance(&bench, 361);
+    assert!(bench.status().await.ends_with("detail=stale-if-error"));
+    bench.origin.gate.forget_permits(1000);
+    for _ in 0..5 {
+        assert!(bench.status().await.ends_with("detail=stale-if-error"));
+    }
+    until(|| bench.calls() == 3).await;
+}
+
+#[tokio::test]
+async fn a_client_that_forbids_storing_is_answered_from_memory_but_fills_nothing() {
+    let bench = bench();
+    let no_store = fields("cache-control", "no-store");
+    assert!(matches!(bench.ask_with(&no_store).await.0, Answer::Pass));
+    assert_eq!((bench.calls(), bench.cache.size().0), (0, 0));
+    bench.ask().await;
+    assert!(bench.ask_with(&no_store).await.1.contains("hit"));
+    let no_cache = fields("cache-control", "no-cache");
+    assert!(bench.ask_with(&no_cache).await.1.contains("hit"));
+}
+
+#[tokio::test]
+async fn only_if_cached_never_reaches_the_origin() {
+    let bench = bench();
+    let only = fields("cache-control", "only-if-cached");
+    assert!(matches!(
+        bench.ask_with(&only).await.0,
+        Answer::OnlyIfCached
+    ));
+    assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test]
+async fn more_than_the_allowed_number_never_wait() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            tokio::spawn({
+                let bench = Arc::clone(&bench);
+                async move { bench.ask().await }
+            })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 1000).await;
+    assert!(matches!(
+        bench.ask().await.0,
+        Answer::Failed(FetchError::Overloaded { .. })
+    ));
+    bench.origin.gate.add_permits(1);
+    for task in tasks {
+        assert!(matches!(task.await.unwrap().0, Answer::Stored(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_fill_outlives_the_client_that_caused_it() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let client = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.ask().await }
+    });
+    until(|| bench.calls() == 1).await;
+    client.abort();
+    until(|| bench.cache.metrics.cache_waiters.get() == 0).await;
+    bench.origin.gate.add_permits(1);
+    until(|| bench.cache.store.contains_key("http://a/p")).await;
+    assert!(bench.status().await.contains("hit"));
+}
