@@ -1,13 +1,48 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help test check
+.PHONY: help setup run test check bench compare storefront e2e mongod
+
+STOREFRONT := origin/storefront
+CARGO_TARGET_DIR ?= target
+BINARIES := $(CARGO_TARGET_DIR)/debug
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-check: ## Format, lints
+setup: ## Look for the tools, name the missing ones
+	@.ci/tools
+
+storefront: setup ## Build the storefront
+	@echo "storefront: building"
+	@cd $(STOREFRONT) && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && npm run --silent build >/dev/null
+
+run: setup storefront ## The shop at http://localhost:8080, with 150 sample products
+	@echo "programs:  building (the first time takes some minutes)"
+	@cargo build --locked -p crackers-origin -p crackers-proxy
+	@.ci/run-shop $(BINARIES)
+
+test: setup storefront ## All tests that this machine can run; says what it skipped
+	cd $(STOREFRONT) && npm run --silent test && npm run --silent budget
+	cargo test --workspace --locked
+	@$(MAKE) --no-print-directory e2e
+
+e2e: ## The shop in a real browser (needs Chromium)
+	@if command -v "$${CHROMIUM:-chromium}" >/dev/null 2>&1; then \
+	  .ci/e2e $(BINARIES); \
+	elif [ "$$CI" = true ]; then echo "Chromium is missing" >&2; exit 1; \
+	else echo "skipped: the browser tests; they need Chromium (Debian: apt install chromium), or CHROMIUM=/path/to/it"; fi
+
+check: ## Format, lints, and (where cargo-deny is there) licences, sources and bans
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check --config .ci/deny.toml bans licenses sources; \
+	else echo "skipped: the dependency check; it needs cargo-deny (cargo install cargo-deny --locked)"; fi
 
-test: ## All tests that this machine can run
-	cargo test --workspace --locked
+bench: ## Criterion benchmarks of the parts
+	cargo bench --locked -p crackers-benches
+
+compare: ## CPU time per request against nginx, on this machine (needs nginx and wrk)
+	benches/compare/run
+
+mongod: ## A real MongoDB server for the tests, into target/mongod
+	.ci/get-mongod

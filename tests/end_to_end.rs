@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Facts about the whole: the real binaries, driven through the edge.
+//!
+//! - `accept`: what is refused before anything else looks at it, ports that are taken, stopping
+//! - `admit`: limits, methods, other sites
+//! - `cache`: hits, codings, purges, one fetch for many, stale answers
+//! - `forward`: several origins, ids and addresses on their way
+//! - `shop`: the catalogue as a client sees it, and the command line
+
+#[path = "accept/mod.rs"]
+mod accept;
+#[path = "admit/mod.rs"]
+mod admit;
+#[path = "cache/mod.rs"]
+mod cache;
+#[path = "forward/mod.rs"]
+mod forward;
+#[path = "shop/mod.rs"]
+mod shop;

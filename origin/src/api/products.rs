@@ -16,6 +16,7 @@ use crate::commerce::products::{
     Image, Product, ProductFilter, ProductPosition, ProductQuery, ProductSort, StockFilter,
 };
 use crate::commerce::search;
+use crate::database::DatabaseError;
 
 /// A page of products.
 pub type ProductPage = Page<ProductSummary>;
@@ -236,6 +237,7 @@ async fn stored(app: &App, asked: &Asked) -> Result<Positioned, ApiError> {
 
 /// A page from the search index, one item longer than asked.
 async fn found(app: &App, asked: &Asked, words: &str) -> Result<Positioned, ApiError> {
+    require_index(app)?;
     let wanted = search::Wanted {
         words,
         filter: &asked.filter,
@@ -255,6 +257,14 @@ async fn found(app: &App, asked: &Asked, words: &str) -> Result<Positioned, ApiE
     Ok((positioned.collect(), Some(found.total)))
 }
 
+/// An index that is not there yet would find nothing, and say so to everybody for minutes.
+fn require_index(app: &App) -> Result<(), ApiError> {
+    if app.search.is_built() {
+        return Ok(());
+    }
+    Err(DatabaseError::Unavailable("the search index is not built yet".to_owned()).into())
+}
+
 pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let make = async {
@@ -272,6 +282,7 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
 pub(super) async fn suggest(call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let make = async {
+        require_index(app)?;
         let words = call.query.text("q").unwrap_or_default();
         let limit = usize::try_from(call.query.number("limit").unwrap_or(8)).unwrap_or(8);
         let filter = ProductFilter::default();

@@ -22,11 +22,7 @@ use crate::database::Database;
 
 /// The origin of the Crackers shop.
 #[derive(Parser)]
-#[command(
-    name = "crackers-origin",
-    version,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "crackers-origin", version)]
 pub struct Command {
     #[command(flatten)]
     global: Global,

@@ -22,7 +22,7 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
     let database = super::open(&config).await?;
     let app = Arc::new(App::new(config, database, Clock::system()));
     let (ask_to_stop, stop) = watch::channel(false);
-    outbox::start(&app, &stop);
+    outbox::start(&app, &stop).await;
     tokio::spawn(telemetry::serve(metrics, Arc::clone(&app)));
     for listener in &listeners {
         tracing::info!(address = %listener.address(), database = app.database.kind(), "serving");

@@ -12,29 +12,39 @@ use crate::database::DatabaseError;
 /// Products read at once for the index.
 const PRODUCTS_AT_ONCE: u32 = 500;
 
-/// Follows until asked to stop. While the database fails, answers in memory are used no more: nobody says when they
-/// go stale.
-pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// The first step; `None` when the database failed, and the follower tries again.
+pub(super) async fn catch_up(app: &App) -> Option<i64> {
+    look(app, None).await
+}
+
+/// Follows until asked to stop, from where the first step ended.
+pub(super) async fn run(app: Arc<App>, mut followed: Option<i64>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.poll_interval_ms);
-    let mut followed = None;
     loop {
-        match step(&app, followed).await {
-            Ok(sequence) => {
-                followed = Some(sequence);
-                app.answers.set_following(true);
-                app.metrics.changes_sequence.set(sequence);
-            }
-            Err(error) => {
-                if app.answers.is_following() {
-                    tracing::error!(%error, "the changes sequence cannot be followed; answers in memory are set aside");
-                }
-                app.answers.set_following(false);
-                app.metrics.changes_failures.inc();
-            }
-        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+        followed = look(&app, followed).await;
+    }
+}
+
+/// One look; says up to where the sequence is followed now. While the database fails, answers in memory are used no
+/// more: nobody says when they go stale.
+async fn look(app: &App, followed: Option<i64>) -> Option<i64> {
+    match step(app, followed).await {
+        Ok(sequence) => {
+            app.answers.set_following(true);
+            app.metrics.changes_sequence.set(sequence);
+            Some(sequence)
+        }
+        Err(error) => {
+            if app.answers.is_following() {
+                tracing::error!(%error, "the changes sequence cannot be followed; answers in memory are set aside");
+            }
+            app.answers.set_following(false);
+            app.metrics.changes_failures.inc();
+            followed
         }
     }
 }

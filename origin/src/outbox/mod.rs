@@ -62,9 +62,11 @@ impl Config {
     }
 }
 
-/// Starts following, and one task for each edge.
-pub fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
-    tokio::spawn(follow::run(Arc::clone(app), stop.clone()));
+/// Brings this process's memory up to date, then keeps it so, and starts one task for each edge. Requests that come
+/// before the first step is done would find an empty index, so the caller serves only afterwards.
+pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
+    let followed = follow::catch_up(app).await;
+    tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
     for edge in &app.config.outbox.edges {
         tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
     }

@@ -64,6 +64,7 @@ test("an address where nothing is answers 404 and leads back", async ({ page }) 
 
 test("a person without a network is told so", async ({ page, context }) => {
   await page.goto("/help");
+  await expect(page.locator("h1")).toBeVisible();
   await context.setOffline(true);
   await expect(page.getByText("You are offline.")).toBeVisible();
 });
@@ -77,6 +78,7 @@ test("a busy shop is explained and can be asked again", async ({ page }) => {
 
 test("the first key press leads past the header", async ({ page }) => {
   await page.goto("/");
+  await expect(page.locator("h1")).toBeVisible();
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the page" })).toBeFocused();
 });

@@ -5,6 +5,7 @@ mod index;
 mod words;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::products::{Product, ProductFilter, ProductPosition, ProductSort, SortKey};
@@ -41,19 +42,23 @@ pub struct Found {
 
 /// The index, shared by all requests.
 #[derive(Default)]
-pub struct Search(RwLock<Index>);
+pub struct Search {
+    index: RwLock<Index>,
+    is_built: AtomicBool,
+}
 
 impl Search {
     /// Replaces everything that is indexed.
     pub fn rebuild(&self, products: impl IntoIterator<Item = Product>) {
         let mut fresh = Index::default();
         products.into_iter().for_each(|product| fresh.put(product));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        self.is_built.store(true, Ordering::Release);
     }
 
     /// Brings single products up to date; ids without a product are taken out.
     pub fn update(&self, ids: &[String], products: Vec<Product>) {
-        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         ids.iter().for_each(|id| index.remove(id));
         products.into_iter().for_each(|product| index.put(product));
     }
@@ -65,7 +70,7 @@ impl Search {
         if words.is_empty() {
             return Found::default();
         }
-        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let scores = index.matching(words);
         let mut places = places(&index, &scores, wanted);
         let total = places.len() as u64;
@@ -77,9 +82,17 @@ impl Search {
         Found { places, total }
     }
 
+    /// Whether the index was built at least once; before, nothing can be found.
+    pub fn is_built(&self) -> bool {
+        self.is_built.load(Ordering::Acquire)
+    }
+
     /// How many products are indexed.
     pub fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Whether none is.

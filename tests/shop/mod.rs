@@ -1,0 +1,124 @@
+//! The catalogue as a client sees it, and the command line.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use crackers_tests::stack::Stack;
+use serde_json::Value;
+
+async fn ids(shop: &Stack, query: &str) -> Result<Vec<String>> {
+    let (mut ids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = shop
+            .get(&format!("/api/products?{query}&limit=7{cursor}"))
+            .await?
+            .json()?;
+        let items = page["items"].as_array().context("no items")?;
+        ids.extend(
+            items
+                .iter()
+                .filter_map(|item| item["id"].as_str().map(str::to_owned)),
+        );
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(ids),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_lead_through_every_product_once_in_every_order() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let mut sets = BTreeSet::new();
+    for sort in ["popular", "new", "price", "-price", "name", "rating"] {
+        let found = ids(&shop, &format!("sort={sort}")).await?;
+        let distinct: BTreeSet<_> = found.iter().cloned().collect();
+        assert_eq!((found.len(), distinct.len()), (150, 150), "{sort}");
+        sets.insert(distinct);
+    }
+    assert_eq!(sets.len(), 1);
+    assert_eq!(
+        ids(&shop, "q=deluxe&sort=price").await?.len(),
+        ids(&shop, "q=deluxe").await?.len()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_queries_are_refused_with_the_parameter_and_never_kept() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    for (query, parameter, code) in [
+        ("colour=red", "colour", "unknown_parameter"),
+        ("limit=0", "limit", "invalid_parameter"),
+        ("limit=101", "limit", "invalid_parameter"),
+        ("sort=size", "sort", "invalid_parameter"),
+        ("min=-1", "min", "invalid_parameter"),
+        ("cursor=abc", "cursor", "invalid_cursor"),
+    ] {
+        for _ in 0..2 {
+            let answer = shop.get(&format!("/api/products?{query}")).await?;
+            let problem = answer.json()?;
+            assert_eq!(answer.status, 400, "{query}");
+            assert_eq!(
+                (&problem["errors"][0]["parameter"], &problem["code"]),
+                (&Value::from(parameter), &Value::from(code))
+            );
+            assert!(!answer.field("cache-status").contains("hit"), "{query}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hurried_words_find_what_was_meant_and_pages_answer_their_status() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    for (typed, meant) in [("flwr%20pot", "Flower Pots"), ("rockt", "Rocket")] {
+        let found = shop
+            .get(&format!("/api/products?q={typed}"))
+            .await?
+            .json()?;
+        assert!(
+            found["items"][0]["name"]
+                .as_str()
+                .is_some_and(|name| name.contains(meant)),
+            "{typed}: {found}"
+        );
+    }
+    for (path, status) in [
+        ("/", 200),
+        ("/catalogue/rockets", 200),
+        ("/catalogue/nothing", 404),
+        ("/nothing", 404),
+        ("/assets/none.js", 404),
+        ("/api/nothing", 404),
+    ] {
+        assert_eq!(shop.get(path).await?.status, status, "{path}");
+    }
+    for path in [
+        "/sitemap.xml",
+        "/robots.txt",
+        "/api/openapi.json",
+        "/api/docs",
+        "/api/price-list.csv",
+    ] {
+        assert_eq!(shop.get(path).await?.status, 200, "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_of_the_database_and_seed_overwrites_nothing() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let health = shop.get("/api/health").await?.json()?;
+    assert_eq!(
+        (&health["status"], &health["database"]["state"]),
+        (&Value::from("ok"), &Value::from("up"))
+    );
+    let refused = shop.command(&["seed"]).unwrap_err().to_string();
+    assert!(refused.contains("--replace"), "{refused}");
+    shop.command(&["seed", "--products", "20", "--replace"])?;
+    shop.wait_for("the new catalogue shows", async || {
+        Ok(shop.get("/api/products").await?.json()?["total"] == 20)
+    })
+    .await
+}
