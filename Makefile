@@ -35,7 +35,7 @@ e2e: ## The shop in a real browser (needs Chromium)
 check: ## Format, lints, and (where cargo-deny is there) licences, sources and bans
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check --config .ci/deny.toml bans licenses sources; \
+	@if command -v cargo-deny >/dev/null; then cargo deny --all-features --config .ci/deny.toml check bans licenses sources; \
 	else echo "skipped: the dependency check; it needs cargo-deny (cargo install cargo-deny --locked)"; fi
 
 bench: ## Criterion benchmarks of the parts
