@@ -66,7 +66,8 @@ macro_rules! questions {
             pub async fn $name(&self $(, $argument: $kind)*) -> Answer<$answer> {
                 match self {
                     Self::Sqlite(database) => database.$name($($argument),*).await,
-                    Self::Mongo(database) => database.$name($($argument),*).await,
+                    // On the heap: the driver's futures are large, and would make every handler's so.
+                    Self::Mongo(database) => Box::pin(database.$name($($argument),*)).await,
                 }
             })*
         }
@@ -148,7 +149,9 @@ impl Database {
     pub async fn open(config: &settings::Config) -> Answer<Self> {
         match config.kind {
             settings::Kind::Sqlite => Ok(Self::Sqlite(sqlite::Sqlite::open(config).await?)),
-            settings::Kind::Mongodb => Ok(Self::Mongo(mongodb::Mongo::open(config).await?)),
+            settings::Kind::Mongodb => {
+                Ok(Self::Mongo(Box::pin(mongodb::Mongo::open(config)).await?))
+            }
         }
     }
 

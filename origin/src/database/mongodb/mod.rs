@@ -1,134 +1,238 @@
-//! Placeholder for Mongo.
-#![allow(missing_docs, unused_variables, clippy::unused_async)]
+//! MongoDB: a replica set, a single-node one is enough. One client; a pool leases its sessions, so that requests wait
+//! here, with a deadline, and not inside the driver. Every write is a transaction that also counts `changes` on.
 
-use super::*;
+mod catalogue;
+mod changes;
+mod combos;
+mod error;
+mod migrations;
+mod products;
+mod sessions;
+mod stock;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bb8::{Pool, PooledConnection};
+use futures_util::future::BoxFuture;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
+use mongodb::{Client, ClientSession, Collection};
+
+use self::error::Failure;
+use self::sessions::{Lease, Sessions};
+use super::settings::Config;
+use super::{Answer, DatabaseError, PoolUse};
+
+/// A transaction that meets others is tried again so often; then the request is answered 503.
+const TRIES_MAX: u32 = 20;
+
+/// The replica set. Cheap to clone; clones share client and pool.
 #[derive(Clone)]
-pub struct Mongo;
+pub struct Mongo(Arc<Shared>);
+
+struct Shared {
+    database: mongodb::Database,
+    leases: Pool<Sessions>,
+    database_id: String,
+    query_timeout: Duration,
+    socket_timeout: Duration,
+    changes_kept: u32,
+    size_max: u32,
+}
+
+type Working<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
 impl Mongo {
-    pub async fn open(config: &settings::Config) -> Answer<Self> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+    /// Connects and brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NewerSchema`] for a database of a newer program, [`DatabaseError::Unavailable`] when no server
+    /// can be reached.
+    pub async fn open(config: &Config) -> Answer<Self> {
+        let settings = &config.mongodb;
+        let mut options = ClientOptions::parse(&settings.uri)
+            .await
+            .map_err(Failure::from)?;
+        options.server_selection_timeout =
+            Some(Duration::from_millis(settings.server_selection_timeout_ms));
+        options.max_pool_size = Some(config.pool.size_max + settings.connections_reserve);
+        options.min_pool_size = Some(config.pool.size_min);
+        options.max_idle_time = Some(Duration::from_secs(config.pool.idle_timeout_seconds));
+        options.write_concern = Some(WriteConcern::majority());
+        options.read_concern = Some(ReadConcern::majority());
+        options.app_name = Some("crackers-origin".to_owned());
+        let client = Client::with_options(options).map_err(Failure::from)?;
+        let database = client.database(&settings.database);
+        let database_id = migrations::run(&database).await?;
+        let leases = sessions::pool(client, &config.pool).await?;
+        Ok(Self(Arc::new(Shared {
+            database,
+            leases,
+            database_id,
+            query_timeout: Duration::from_millis(config.query_timeout_ms),
+            socket_timeout: socket_timeout(&settings.uri, settings.socket_timeout_ms),
+            changes_kept: config.changes_kept,
+            size_max: config.pool.size_max,
+        })))
     }
 
-    pub fn pool_use(&self) -> PoolUse {
-        PoolUse::default()
+    fn collection(&self, name: &str) -> Collection<Document> {
+        self.0.database.collection(name)
     }
 
+    async fn lease(&self) -> Answer<PooledConnection<'static, Sessions>> {
+        self.0
+            .leases
+            .get_owned()
+            .await
+            .map_err(|error| match error {
+                bb8::RunError::TimedOut => DatabaseError::PoolTimeout,
+                bb8::RunError::User(error) => Failure::from(error).into(),
+            })
+    }
+
+    /// Asks a question in a leased session, within the deadlines.
+    async fn read<T>(
+        &self,
+        question: impl for<'a> FnOnce(&'a Self, &'a mut ClientSession) -> Working<'a, T>,
+    ) -> Answer<T> {
+        let mut lease = self.lease().await?;
+        let asked = question(self, &mut lease.session);
+        let answer = tokio::time::timeout(self.0.socket_timeout, asked).await;
+        let answer =
+            answer.map_err(|_| DatabaseError::QueryTimeout(milliseconds(self.0.socket_timeout)))?;
+        lease.mark_clean();
+        answer.map_err(DatabaseError::from)
+    }
+
+    /// Runs a change in a transaction, again when it met another one. In a task of its own: a request that is given up
+    /// must not leave a transaction open in a session that the next one gets.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl for<'a> Fn(&'a Self, &'a mut ClientSession) -> Working<'a, T>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Answer<T> {
+        let mut lease = self.lease().await?;
+        let this = self.clone();
+        let limit = self.0.socket_timeout;
+        let work = tokio::spawn(async move {
+            let done = tokio::time::timeout(limit, this.transact(&mut lease, &change)).await;
+            let done = done.unwrap_or(Err(Failure::Known(DatabaseError::QueryTimeout(
+                milliseconds(limit),
+            ))));
+            if done.is_ok() {
+                lease.mark_clean();
+            }
+            done.map_err(DatabaseError::from)
+        });
+        work.await
+            .map_err(|error| DatabaseError::Unavailable(format!("the write ended: {error}")))?
+    }
+
+    async fn transact<T>(
+        &self,
+        lease: &mut Lease,
+        change: &(impl for<'a> Fn(&'a Self, &'a mut ClientSession) -> Working<'a, T> + Sync),
+    ) -> Result<T, Failure> {
+        let session = &mut lease.session;
+        for attempt in 0.. {
+            session.start_transaction().await?;
+            let failed = match change(self, session).await {
+                Ok(done) => match commit(session).await {
+                    Ok(()) => return Ok(done),
+                    Err(error) => error,
+                },
+                Err(failed) => {
+                    // It may be aborted already; what counts is the first failure.
+                    let _ = session.abort_transaction().await;
+                    failed
+                }
+            };
+            if attempt >= TRIES_MAX || !failed.has_label(TRANSIENT_TRANSACTION_ERROR) {
+                return Err(failed);
+            }
+            tokio::time::sleep(Duration::from_millis(2 << attempt.min(6))).await;
+        }
+        Err(Failure::Known(DatabaseError::Unavailable(
+            "too many write conflicts".to_owned(),
+        )))
+    }
+
+    /// How long the smallest question takes.
     pub async fn ping(&self) -> Answer<Duration> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+        let begin = Instant::now();
+        self.read(|this, session| {
+            Box::pin(async move {
+                this.0
+                    .database
+                    .run_command(doc! { "ping": 1 })
+                    .session(session)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await?;
+        Ok(begin.elapsed())
     }
 
+    /// See [`super::Database::database_id`].
     pub async fn database_id(&self) -> Answer<String> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+        Ok(self.0.database_id.clone())
     }
 
-    pub async fn product_page(&self, query: &ProductQuery) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+    /// How much of the pool is in use.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.0.leases.state();
+        PoolUse {
+            size: state.connections,
+            in_use: state.connections.saturating_sub(state.idle_connections),
+            size_max: self.0.size_max,
+            waited: state.statistics.get_waited,
+            timed_out: state.statistics.get_timed_out,
+        }
     }
+}
 
-    pub async fn product_count(&self, filter: &ProductFilter) -> Answer<u64> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+/// Commits; where the result is unknown, asking again gives it.
+async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
+    for attempt in 0.. {
+        match session.commit_transaction().await {
+            Err(error)
+                if attempt < TRIES_MAX
+                    && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
+            result => return Ok(result?),
+        }
     }
+    Ok(())
+}
 
-    pub async fn product_by_id_or_slug(&self, id_or_slug: &str) -> Answer<Option<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
+/// `socketTimeoutMS` of the URI, which the driver does not know, before the setting.
+fn socket_timeout(uri: &str, setting_ms: u64) -> Duration {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
+    let given = query.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.eq_ignore_ascii_case("socketTimeoutMS")
+            .then(|| value.parse().ok())?
+    });
+    Duration::from_millis(given.unwrap_or(setting_ms))
+}
 
-    pub async fn product_by_any_key(&self, key: &str) -> Answer<Option<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
-    pub async fn products_by_ids(&self, ids: &[String]) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    pub async fn products_after(&self, after_id: &str, limit: u32) -> Answer<Vec<Product>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn patch_product(
-        &self,
-        id: &str,
-        patch: &ProductPatch,
-        expected_version: Option<i64>,
-        at: Timestamp,
-    ) -> Answer<Product> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn stock(&self, product_id: &str) -> Answer<Option<StockRecord>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn stock_movements(
-        &self,
-        product_id: &str,
-        limit: u32,
-    ) -> Answer<Vec<StockMovement>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn adjust_stock(
-        &self,
-        product_id: &str,
-        adjustment: StockAdjustment,
-        reason: &str,
-        at: Timestamp,
-    ) -> Answer<StockAdjusted> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn categories(&self) -> Answer<Vec<Category>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn category_counts(&self) -> Answer<Vec<CategoryCount>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn combos(&self, kind: ComboKind) -> Answer<Vec<ComboWithParts>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn combo_by_id_or_slug(
-        &self,
-        kind: ComboKind,
-        id_or_slug: &str,
-    ) -> Answer<Option<ComboWithParts>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn shop_settings(&self) -> Answer<Option<ShopSettings>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn put_shop_settings(
-        &self,
-        settings: &ShopSettings,
-        at: Timestamp,
-    ) -> Answer<ShopSettings> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn last_sequence(&self) -> Answer<i64> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn changes_after(&self, sequence: i64, limit: u32) -> Answer<Vec<Change>> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn is_catalogue_empty(&self) -> Answer<bool> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
-    }
-
-    pub async fn write_catalogue(
-        &self,
-        batch: &CatalogueBatch,
-        replace: Replace,
-        at: Timestamp,
-    ) -> Answer<()> {
-        Err(DatabaseError::Unavailable("not built yet".to_owned()))
+    #[test]
+    fn the_socket_timeout_of_the_uri_goes_before_the_setting() {
+        let of = |uri| socket_timeout(uri, 45_000).as_millis();
+        assert_eq!(of("mongodb://a/?replicaSet=x&socketTimeoutMS=1000"), 1000);
+        assert_eq!(of("mongodb://a/?replicaSet=x"), 45_000);
     }
 }

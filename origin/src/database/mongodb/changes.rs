@@ -1,0 +1,157 @@
+//! The `changes` sequence, and the shop's settings.
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::ClientSession;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+
+use super::super::DatabaseError;
+use super::error::Failure;
+use super::products::{from_json, to_json};
+use super::{Answer, Mongo};
+use crate::commerce::changes::{Change, NewChange};
+use crate::commerce::shop::ShopSettings;
+
+impl Mongo {
+    /// See [`super::super::Database::last_sequence`].
+    pub async fn last_sequence(&self) -> Answer<i64> {
+        self.read(|this, session| {
+            Box::pin(async move {
+                let found = this
+                    .collection("counters")
+                    .find_one(doc! { "_id": "changes" })
+                    .session(session)
+                    .await?;
+                Ok(found.map_or(0, |found| found.get_i64("last").unwrap_or(0)))
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::changes_after`].
+    pub async fn changes_after(&self, sequence: i64, limit: u32) -> Answer<Vec<Change>> {
+        self.read(move |this, session| {
+            Box::pin(async move {
+                let changes = this.collection("changes");
+                let find = changes
+                    .find(doc! { "_id": { "$gt": sequence } })
+                    .sort(doc! { "_id": 1 });
+                let mut found = find.limit(i64::from(limit)).session(&mut *session).await?;
+                let documents: Vec<Document> = found.stream(session).try_collect().await?;
+                Ok(documents.iter().map(change).collect::<Answer<_>>()?)
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::shop_settings`].
+    pub async fn shop_settings(&self) -> Answer<Option<ShopSettings>> {
+        self.read(|this, session| Box::pin(async move { this.settings(session).await }))
+            .await
+    }
+
+    async fn settings(&self, session: &mut ClientSession) -> Result<Option<ShopSettings>, Failure> {
+        let found = self
+            .collection("shop")
+            .find_one(doc! { "_id": "shop" })
+            .session(session)
+            .await?;
+        Ok(found.map(|found| from_json(&found)).transpose()?)
+    }
+
+    /// See [`super::super::Database::put_shop_settings`].
+    pub async fn put_shop_settings(
+        &self,
+        settings: &ShopSettings,
+        at: Timestamp,
+    ) -> Answer<ShopSettings> {
+        let settings = settings.clone();
+        self.write(move |this, session| {
+            let mut new = settings.clone();
+            Box::pin(async move {
+                new.version = this
+                    .settings(session)
+                    .await?
+                    .map_or(0, |before| before.version)
+                    + 1;
+                let stored = doc! { "_id": "shop", "document": to_json(&new)? };
+                let shop = this.collection("shop");
+                shop.replace_one(doc! { "_id": "shop" }, stored)
+                    .upsert(true)
+                    .session(&mut *session)
+                    .await?;
+                let tags = vec!["shop".to_owned()];
+                let change = NewChange {
+                    entity: "shop",
+                    entity_id: "shop".to_owned(),
+                    tags,
+                };
+                append(this, session, change, at).await?;
+                Ok(new)
+            })
+        })
+        .await
+    }
+}
+
+/// Appends to the sequence, inside the transaction of the write that it tells of. The counter's document makes writers
+/// wait for each other, so the numbers come to light in their order.
+pub(super) async fn append(
+    this: &Mongo,
+    session: &mut ClientSession,
+    change: NewChange,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let counters = this.collection("counters");
+    let counted = counters.find_one_and_update(
+        doc! { "_id": "changes" },
+        doc! { "$inc": { "last": 1_i64 } },
+    );
+    let counted = counted
+        .upsert(true)
+        .return_document(ReturnDocument::After)
+        .session(&mut *session)
+        .await?;
+    let sequence = counted.and_then(|counted| counted.get_i64("last").ok());
+    let sequence = sequence.ok_or_else(|| DatabaseError::Corrupt("counters.changes".to_owned()))?;
+    let changes = this.collection("changes");
+    let stored = doc! {
+        "_id": sequence,
+        "at": at.as_microsecond(),
+        "entity": change.entity,
+        "entity_id": change.entity_id,
+        "tags": change.tags,
+    };
+    changes.insert_one(stored).session(&mut *session).await?;
+    let too_old = sequence - i64::from(this.0.changes_kept);
+    if too_old > 0 {
+        changes
+            .delete_many(doc! { "_id": { "$lte": too_old } })
+            .session(session)
+            .await?;
+    }
+    Ok(())
+}
+
+fn change(document: &Document) -> Answer<Change> {
+    let corrupt = |what: &str| DatabaseError::Corrupt(format!("changes.{what}"));
+    let text = |name: &str| {
+        document
+            .get_str(name)
+            .map(str::to_owned)
+            .map_err(|_| corrupt(name))
+    };
+    let tags = document.get_array("tags").map_err(|_| corrupt("tags"))?;
+    let at = document.get_i64("at").map_err(|_| corrupt("at"))?;
+    Ok(Change {
+        sequence: document.get_i64("_id").map_err(|_| corrupt("_id"))?,
+        at: Timestamp::from_microsecond(at).map_err(|_| corrupt("at"))?,
+        entity: text("entity")?,
+        entity_id: text("entity_id")?,
+        tags: tags
+            .iter()
+            .filter_map(|tag| tag.as_str().map(str::to_owned))
+            .collect(),
+    })
+}

@@ -1,0 +1,168 @@
+//! The schema, in numbered steps that are never edited once released, only followed by others; one program at a time.
+
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use mongodb::options::{IndexOptions, ReturnDocument};
+use mongodb::{Database, IndexModel};
+
+use super::super::DatabaseError;
+use super::{Answer, Failure};
+use crate::commerce::ids;
+use crate::commerce::products::ProductSort;
+
+/// The newest schema this program knows.
+const KNOWN: i64 = 1;
+/// A lock older than this belongs to a program that died.
+const LOCK_SECONDS: i64 = 60;
+/// How often a lock that another program holds is asked for again.
+const LOCK_TRIES: u32 = 120;
+
+/// Brings the schema up to date, and answers with the database's id.
+pub(super) async fn run(database: &Database) -> Answer<String> {
+    lock(database).await?;
+    let done = steps(database).await;
+    let unlocked = database
+        .collection::<Document>("meta")
+        .delete_one(doc! { "_id": "lock" })
+        .await;
+    let id = done?;
+    unlocked.map_err(Failure::from)?;
+    Ok(id)
+}
+
+/// Takes the lock: the document that only one program can insert.
+async fn lock(database: &Database) -> Answer<()> {
+    let meta = database.collection::<Document>("meta");
+    for _ in 0..LOCK_TRIES {
+        let now = jiff::Timestamp::now().as_second();
+        let old = doc! { "_id": "lock", "at": { "$lt": now - LOCK_SECONDS } };
+        meta.delete_one(old).await.map_err(Failure::from)?;
+        match meta
+            .insert_one(doc! { "_id": "lock", "at": now })
+            .await
+            .map_err(|e| DatabaseError::from(Failure::from(e)))
+        {
+            Ok(_) => return Ok(()),
+            Err(DatabaseError::AlreadyExists(_)) => {
+                tokio::time::sleep(Duration::from_millis(500)).await
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(DatabaseError::Unavailable(
+        "another program has held the lock of the schema for a minute".to_owned(),
+    ))
+}
+
+async fn steps(database: &Database) -> Answer<String> {
+    let meta = database.collection::<Document>("meta");
+    let found = meta
+        .find_one(doc! { "_id": "schema" })
+        .await
+        .map_err(Failure::from)?;
+    let found = found.map_or(0, |found| found.get_i64("version").unwrap_or(0));
+    if found > KNOWN {
+        return Err(DatabaseError::NewerSchema {
+            found,
+            known: KNOWN,
+        });
+    }
+    if found < 1 {
+        catalogue(database).await.map_err(DatabaseError::from)?;
+    }
+    let version = doc! { "$set": { "version": KNOWN } };
+    meta.update_one(doc! { "_id": "schema" }, version)
+        .upsert(true)
+        .await
+        .map_err(Failure::from)?;
+    let id = doc! { "$setOnInsert": { "value": ids::unguessable() } };
+    let made = meta
+        .find_one_and_update(doc! { "_id": "database_id" }, id)
+        .upsert(true);
+    let made = made
+        .return_document(ReturnDocument::After)
+        .await
+        .map_err(Failure::from)?;
+    let id = made.and_then(|made| made.get_str("value").ok().map(str::to_owned));
+    id.ok_or_else(|| DatabaseError::Corrupt("meta.database_id".to_owned()))
+}
+
+/// The field that a sort ascends by.
+pub(super) fn order_field(sort: ProductSort) -> &'static str {
+    match sort {
+        ProductSort::New => "order_new",
+        ProductSort::PriceAscending => "order_price",
+        ProductSort::PriceDescending => "order_price_descending",
+        ProductSort::Name => "order_name",
+        ProductSort::Rating => "order_rating",
+        ProductSort::Popular | ProductSort::Relevance => "order_popular",
+    }
+}
+
+/// Step 1: collections and indexes of the catalogue. Collections are made here: a transaction cannot always make one.
+async fn catalogue(database: &Database) -> Result<(), Failure> {
+    for name in [
+        "products",
+        "stock",
+        "stock_movements",
+        "categories",
+        "combos",
+        "shop",
+        "changes",
+        "counters",
+        "meta",
+    ] {
+        match database.create_collection(name).await {
+            Err(error) if !error.to_string().contains("NamespaceExists") => {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+    }
+    let products = database.collection::<Document>("products");
+    for sort in ProductSort::OF_DATABASE {
+        let field = order_field(sort);
+        let all = doc! { "active": 1, field: 1, "_id": 1 };
+        let of_category = doc! { "category": 1, "active": 1, field: 1, "_id": 1 };
+        products
+            .create_index(index(all, &format!("all_{field}"), false))
+            .await?;
+        products
+            .create_index(index(of_category, &format!("category_{field}"), false))
+            .await?;
+    }
+    products
+        .create_index(index(doc! { "slug": 1 }, "slug", true))
+        .await?;
+    products
+        .create_index(index(doc! { "sku": 1 }, "sku", true))
+        .await?;
+    let combos = database.collection::<Document>("combos");
+    combos
+        .create_index(index(doc! { "kind": 1, "slug": 1 }, "kind_slug", true))
+        .await?;
+    combos
+        .create_index(index(doc! { "sku": 1 }, "sku", true))
+        .await?;
+    combos
+        .create_index(index(doc! { "components": 1 }, "components", false))
+        .await?;
+    let movements = database.collection::<Document>("stock_movements");
+    movements
+        .create_index(index(
+            doc! { "product_id": 1, "number": -1 },
+            "product",
+            false,
+        ))
+        .await?;
+    Ok(())
+}
+
+fn index(keys: Document, name: &str, unique: bool) -> IndexModel {
+    let options = IndexOptions::builder()
+        .name(name.to_owned())
+        .unique(unique)
+        .build();
+    IndexModel::builder().keys(keys).options(options).build()
+}

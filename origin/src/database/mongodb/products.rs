@@ -1,0 +1,313 @@
+//! Questions about products.
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::Hint;
+use serde::de::DeserializeOwned;
+
+use super::super::DatabaseError;
+use super::error::Failure;
+use super::migrations::order_field;
+use super::{Answer, Mongo, changes, combos};
+use crate::commerce::availability::Availability;
+use crate::commerce::changes::{NewChange, tags_of_product_change};
+use crate::commerce::products::{
+    Product, ProductFilter, ProductPatch, ProductQuery, ProductSort, SortKey, StockFilter,
+};
+
+impl Mongo {
+    /// See [`super::super::Database::product_page`].
+    pub async fn product_page(&self, query: &ProductQuery) -> Answer<Vec<Product>> {
+        let field = order_field(query.sort);
+        let mut filter = filter_document(&query.filter);
+        if let Some(after) = &query.after {
+            let key = match &after.key {
+                SortKey::Number(number) => Bson::from(*number),
+                SortKey::Text(text) => Bson::from(text.clone()),
+            };
+            let same = doc! { field: key.clone(), "_id": { "$gt": &after.id } };
+            filter.insert("$or", vec![doc! { field: { "$gt": key } }, same]);
+        }
+        let scope = if query.filter.category.is_some() {
+            "category"
+        } else {
+            "all"
+        };
+        let asked = Asked {
+            filter,
+            order: doc! { field: 1, "_id": 1 },
+            limit: i64::from(query.limit),
+            hint: Some(format!("{scope}_{field}")),
+        };
+        self.products(asked).await
+    }
+
+    async fn products(&self, asked: Asked) -> Answer<Vec<Product>> {
+        self.read(move |this, session| {
+            Box::pin(async move { this.find_products(session, asked).await })
+        })
+        .await
+    }
+
+    async fn find_products(
+        &self,
+        session: &mut ClientSession,
+        asked: Asked,
+    ) -> Result<Vec<Product>, Failure> {
+        let products = self.collection("products");
+        let mut find = products
+            .find(asked.filter)
+            .sort(asked.order)
+            .limit(asked.limit);
+        if let Some(hint) = asked.hint {
+            find = find.hint(Hint::Name(hint));
+        }
+        let fields = doc! { "document": 1, "availability": 1 };
+        let found = find
+            .projection(fields)
+            .max_time(self.0.query_timeout)
+            .session(&mut *session)
+            .await;
+        let mut found = found?;
+        let documents: Vec<Document> = found.stream(session).try_collect().await?;
+        Ok(documents.iter().map(product).collect::<Answer<_>>()?)
+    }
+
+    /// See [`super::super::Database::product_count`].
+    pub async fn product_count(&self, filter: &ProductFilter) -> Answer<u64> {
+        let filter = filter_document(filter);
+        self.read(move |this, session| {
+            Box::pin(async move {
+                let products = this.collection("products");
+                let count = products
+                    .count_documents(filter)
+                    .max_time(this.0.query_timeout)
+                    .session(session);
+                Ok(count.await?)
+            })
+        })
+        .await
+    }
+
+    async fn one_product(&self, filter: Document) -> Answer<Option<Product>> {
+        let asked = Asked {
+            filter,
+            order: doc! { "_id": 1 },
+            limit: 1,
+            hint: None,
+        };
+        Ok(self.products(asked).await?.into_iter().next())
+    }
+
+    /// See [`super::super::Database::product_by_id_or_slug`].
+    pub async fn product_by_id_or_slug(&self, id_or_slug: &str) -> Answer<Option<Product>> {
+        let keys = vec![doc! { "_id": id_or_slug }, doc! { "slug": id_or_slug }];
+        self.one_product(doc! { "$or": keys, "active": true }).await
+    }
+
+    /// See [`super::super::Database::product_by_any_key`].
+    pub async fn product_by_any_key(&self, key: &str) -> Answer<Option<Product>> {
+        self.one_product(doc! { "$or": [{ "_id": key }, { "slug": key }, { "sku": key }] })
+            .await
+    }
+
+    /// See [`super::super::Database::products_by_ids`].
+    pub async fn products_by_ids(&self, ids: &[String]) -> Answer<Vec<Product>> {
+        let filter = doc! { "_id": { "$in": ids }, "active": true };
+        let limit = i64::try_from(ids.len().max(1)).unwrap_or(i64::MAX);
+        let asked = Asked {
+            filter,
+            order: doc! { "_id": 1 },
+            limit,
+            hint: None,
+        };
+        let mut found = self.products(asked).await?;
+        let place = |product: &Product| ids.iter().position(|id| *id == product.id);
+        found.sort_by_key(place);
+        Ok(found)
+    }
+
+    /// See [`super::super::Database::products_after`].
+    pub async fn products_after(&self, after_id: &str, limit: u32) -> Answer<Vec<Product>> {
+        let filter = doc! { "_id": { "$gt": after_id } };
+        let asked = Asked {
+            filter,
+            order: doc! { "_id": 1 },
+            limit: i64::from(limit),
+            hint: None,
+        };
+        self.products(asked).await
+    }
+
+    /// See [`super::super::Database::patch_product`].
+    pub async fn patch_product(
+        &self,
+        id: &str,
+        patch: &ProductPatch,
+        expected_version: Option<i64>,
+        at: Timestamp,
+    ) -> Answer<Product> {
+        let (id, patch) = (id.to_owned(), patch.clone());
+        self.write(move |this, session| {
+            let (id, patch) = (id.clone(), patch.clone());
+            Box::pin(async move {
+                let before = this.required_product(session, &id).await?;
+                if let Some(expected) =
+                    expected_version.filter(|expected| *expected != before.version)
+                {
+                    return Err(DatabaseError::VersionConflict {
+                        expected,
+                        actual: before.version,
+                    }
+                    .into());
+                }
+                let after = patch.applied_to(&before, at);
+                this.put_product(session, &after).await?;
+                let containing: Vec<_> = combos::with_product(this, session, &id).await?;
+                let containing: Vec<_> = containing
+                    .into_iter()
+                    .map(|combo| (combo.id, combo.kind))
+                    .collect();
+                let tags = tags_of_product_change(&before, &after, &containing);
+                changes::append(
+                    this,
+                    session,
+                    NewChange {
+                        entity: "product",
+                        entity_id: id,
+                        tags,
+                    },
+                    at,
+                )
+                .await?;
+                Ok(after)
+            })
+        })
+        .await
+    }
+
+    /// The product with an id, active or not.
+    pub(super) async fn required_product(
+        &self,
+        session: &mut ClientSession,
+        id: &str,
+    ) -> Result<Product, Failure> {
+        let found = self
+            .collection("products")
+            .find_one(doc! { "_id": id })
+            .session(session)
+            .await?;
+        let missing = || DatabaseError::NotFound {
+            entity: "product",
+            id: id.to_owned(),
+        };
+        Ok(product(&found.ok_or_else(missing)?)?)
+    }
+
+    /// Writes a product and all that is derived from it.
+    pub(super) async fn put_product(
+        &self,
+        session: &mut ClientSession,
+        product: &Product,
+    ) -> Result<(), Failure> {
+        let stored = stored(product)?;
+        let products = self.collection("products");
+        let replaced = products.replace_one(doc! { "_id": &product.id }, stored);
+        replaced.upsert(true).session(session).await?;
+        Ok(())
+    }
+}
+
+struct Asked {
+    filter: Document,
+    order: Document,
+    limit: i64,
+    hint: Option<String>,
+}
+
+fn filter_document(filter: &ProductFilter) -> Document {
+    let mut document = doc! { "active": true };
+    if let Some(category) = &filter.category {
+        document.insert("category", category);
+    }
+    if let Some(sub) = &filter.sub_category {
+        document.insert("sub_categories", sub);
+    }
+    let mut price = Document::new();
+    if let Some(least) = filter.price_min {
+        price.insert("$gte", least.0);
+    }
+    if let Some(most) = filter.price_max {
+        price.insert("$lte", most.0);
+    }
+    if !price.is_empty() {
+        document.insert("price", price);
+    }
+    match filter.stock {
+        Some(StockFilter::InStock) => drop(document.insert("availability", "in_stock")),
+        Some(StockFilter::Low) => drop(document.insert("availability", "low")),
+        Some(StockFilter::SoldOut) => drop(document.insert("availability", "sold_out")),
+        Some(StockFilter::Available) => {
+            drop(document.insert("availability", doc! { "$ne": "sold_out" }))
+        }
+        None => {}
+    }
+    if let Some(featured) = filter.featured {
+        document.insert("featured", featured);
+    }
+    if !filter.tags.is_empty() {
+        document.insert("tags", doc! { "$all": &filter.tags });
+    }
+    document
+}
+
+/// A product as it is stored: the whole of it as JSON, and beside it what questions filter and sort by.
+pub(super) fn stored(product: &Product) -> Answer<Document> {
+    let number = |sort: ProductSort| match sort.key(product) {
+        SortKey::Number(number) => number,
+        SortKey::Text(_) => 0,
+    };
+    Ok(doc! {
+        "_id": &product.id,
+        "slug": &product.slug,
+        "sku": &product.sku,
+        "category": &product.category,
+        "sub_categories": &product.sub_categories,
+        "tags": &product.tags,
+        "price": product.price.0,
+        "featured": product.featured,
+        "active": product.active,
+        "availability": product.availability.as_str(),
+        "order_new": number(ProductSort::New),
+        "order_price": number(ProductSort::PriceAscending),
+        "order_price_descending": number(ProductSort::PriceDescending),
+        "order_name": product.name.to_lowercase(),
+        "order_rating": number(ProductSort::Rating),
+        "order_popular": number(ProductSort::Popular),
+        "version": product.version,
+        "document": to_json(product)?,
+    })
+}
+
+fn product(document: &Document) -> Answer<Product> {
+    let mut product: Product = from_json(document)?;
+    let word = document.get_str("availability").unwrap_or_default();
+    product.availability = Availability::parse(word)
+        .ok_or_else(|| DatabaseError::Corrupt(format!("availability {word:?}")))?;
+    Ok(product)
+}
+
+/// Any of our structs from the JSON in a stored document.
+pub(super) fn from_json<T: DeserializeOwned>(document: &Document) -> Answer<T> {
+    let text = document
+        .get_str("document")
+        .map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| DatabaseError::Corrupt(error.to_string()))
+}
+
+/// The JSON of any of our structs.
+pub(super) fn to_json(value: &impl serde::Serialize) -> Answer<String> {
+    serde_json::to_string(value).map_err(|error| DatabaseError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,114 @@
+//! What every database promises, asked of both. One function a promise.
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests fail by panicking and say what they skip"
+)]
+
+#[path = "database_contract/model.rs"]
+mod model;
+#[path = "database_contract/mongod.rs"]
+mod mongod;
+#[path = "database_contract/promises.rs"]
+mod promises;
+
+use crackers_origin::commerce::seed;
+use crackers_origin::database::settings::Config;
+use crackers_origin::database::{Database, Replace};
+use jiff::Timestamp;
+
+/// An open database and what must live as long as it.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    pub(crate) config: Config,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// The database's settings as they are by default.
+fn defaults() -> Config {
+    let whole: crackers_origin::config::Config =
+        serde_yaml::from_str(crackers_origin::config::DEFAULTS).expect("the defaults parse");
+    whole.database
+}
+
+pub(crate) async fn sqlite() -> Option<Opened> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = defaults();
+    config.sqlite.file = folder.path().join("shop.sqlite");
+    let database = Database::open(&config).await.expect("SQLite opens");
+    Some(Opened {
+        database,
+        config,
+        _folder: Some(folder),
+    })
+}
+
+/// A database of its own on the one server of this run; none where there is no server.
+pub(crate) async fn mongodb() -> Option<Opened> {
+    let uri = mongod::uri()?;
+    let mut config = defaults();
+    config.kind = crackers_origin::database::settings::Kind::Mongodb;
+    config.mongodb.uri = uri;
+    config.mongodb.database = format!("test_{}", crackers_origin::commerce::ids::unguessable());
+    let database = Database::open(&config).await.expect("MongoDB opens");
+    Some(Opened {
+        database,
+        config,
+        _folder: None,
+    })
+}
+
+impl Opened {
+    /// With the sample catalogue in it.
+    pub(crate) async fn seeded(self) -> Self {
+        let made = seed::catalogue(150, 1, || ());
+        let written =
+            self.database
+                .write_catalogue(&made.batch, Replace::Nothing, Timestamp::UNIX_EPOCH);
+        written.await.expect("the catalogue is written");
+        self
+    }
+}
+
+/// Each promise as a test of both databases.
+macro_rules! promised {
+    ($($promise:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                if let Some(opened) = crate::sqlite().await { crate::promises::$promise(opened).await }
+            })*
+        }
+        mod on_mongodb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                if let Some(opened) = crate::mongodb().await { crate::promises::$promise(opened).await }
+            })*
+        }
+    };
+}
+
+promised! {
+    pages_follow_filter_and_order_exactly
+    products_are_found_by_every_key
+    a_patch_counts_the_version_and_leaves_its_tags
+    a_stale_version_is_refused_and_changes_nothing
+    stock_never_becomes_negative_and_is_the_sum_of_its_ledger
+    concurrent_adjustments_add_up
+    only_a_changed_word_leaves_tags
+    a_combo_is_as_available_as_its_scarcest_component
+    a_catalogue_is_replaced_only_when_told
+    settings_are_kept_and_counted
+    the_sequence_has_no_gaps_under_concurrent_writers
+    a_database_of_a_newer_program_is_refused
+    two_programs_may_open_it_at_once
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_databases_and_the_model_agree_on_random_operations() {
+    // Fixed seeds: the same operations every time, on both databases side by side.
+    for seed in 1..=6 {
+        let opened = [sqlite().await, mongodb().await];
+        model::run(seed, opened.into_iter().flatten().collect()).await;
+    }
+}
