@@ -45,3 +45,41 @@ impl Check for Config {
         self.telemetry.check("telemetry", problems);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crackers_shared::config_file::Problems;
+
+    use super::*;
+
+    /// The defaults, strictly read: a key without a field and a field without a key are both errors.
+    fn defaults() -> Config {
+        serde_yaml::from_str(DEFAULTS).unwrap()
+    }
+
+    #[test]
+    fn the_default_file_and_the_settings_are_those_of_the_snapshot() {
+        insta::assert_yaml_snapshot!(defaults());
+    }
+
+    #[test]
+    fn the_defaults_have_no_problems() {
+        let mut problems = Problems::default();
+        defaults().check(&mut problems);
+        assert_eq!(problems.entries(), []);
+    }
+
+    #[test]
+    fn every_key_of_the_default_file_is_explained() {
+        let mut before = "";
+        for line in DEFAULTS.lines() {
+            let is_key = line.trim_end().ends_with(':') || line.contains(": ");
+            let is_top = !line.starts_with(' ');
+            if is_key && !line.trim_start().starts_with(['#', '-']) && is_top {
+                assert!(before.starts_with('#'), "{line:?} has no comment above it");
+            }
+            before = line;
+        }
+        assert!(DEFAULTS.matches("Restart.").count() > 20);
+    }
+}

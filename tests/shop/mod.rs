@@ -122,3 +122,20 @@ async fn health_tells_of_the_database_and_seed_overwrites_nothing() -> Result<()
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused_by_the_origin() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let send = async |bytes: usize| -> Result<u16> {
+        let request = reqwest::Client::new().post(format!("{}/api/products", shop.url));
+        Ok(request
+            .body("x".repeat(bytes))
+            .send()
+            .await?
+            .status()
+            .as_u16())
+    };
+    assert_eq!(send(65_536).await?, 405);
+    assert_eq!(send(65_537).await?, 413);
+    Ok(())
+}

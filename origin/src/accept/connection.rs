@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -55,10 +55,14 @@ pub(super) fn spawn(
 /// Answers within the total deadline, and answers 500 where a handler panics: one bad request ends nobody else's.
 async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
     let limit = Duration::from_millis(app.config.accept.request_timeout_ms);
-    let (context, parts) = api::RequestContext::of(request);
-    let work = AssertUnwindSafe(api::answer(Arc::clone(&app), context.clone(), parts));
+    let (context, headers, body) = api::RequestContext::of(request);
+    let work = AssertUnwindSafe(async {
+        read_body(&app, body).await?;
+        Ok::<_, api::ApiError>(api::answer(Arc::clone(&app), context.clone(), headers).await)
+    });
     match tokio::time::timeout(limit, work.catch_unwind()).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(error))) => api::failure(&app, &context, &error),
         Ok(Err(_)) => {
             tracing::error!(request_id = %context.request_id, "a handler panicked");
             api::failure(
@@ -68,5 +72,22 @@ async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
             )
         }
         Err(_) => api::failure(&app, &context, &api::ApiError::TimedOut),
+    }
+}
+
+/// Takes in the body within its own limits. No route has a use for it yet; a body left unread would end the connection.
+async fn read_body(app: &App, body: Incoming) -> Result<Bytes, api::ApiError> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let config = &app.config.accept;
+    let limit = Duration::from_millis(config.body_timeout_ms);
+    let read = Limited::new(body, config.body_bytes_max).collect();
+    match tokio::time::timeout(limit, read).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(api::ApiError::BodyTooLarge(config.body_bytes_max))
+        }
+        _ => Err(api::ApiError::BodyMissing),
     }
 }

@@ -21,9 +21,9 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// The context of a request, and its headers.
-    pub fn of(request: Request<Incoming>) -> (Self, HeaderMap) {
-        let (parts, _body) = request.into_parts();
+    /// The context of a request, its headers and its body.
+    pub fn of(request: Request<Incoming>) -> (Self, HeaderMap, Incoming) {
+        let (parts, body) = request.into_parts();
         let text = |name| {
             parts
                 .headers
@@ -41,6 +41,6 @@ impl RequestContext {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
         };
-        (context, parts.headers)
+        (context, parts.headers, body)
     }
 }

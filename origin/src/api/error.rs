@@ -17,6 +17,12 @@ pub enum ApiError {
     /// Query parameters that are unknown, repeated or wrong.
     #[error("the query is wrong")]
     BadParameters(Vec<FieldError>),
+    /// The body has more than so many bytes.
+    #[error("the body has more than {0} bytes")]
+    BodyTooLarge(usize),
+    /// The body did not come in time, or broke off.
+    #[error("the body did not arrive")]
+    BodyMissing,
     /// It took too long.
     #[error("the answer took too long")]
     TimedOut,
@@ -68,6 +74,8 @@ impl ApiError {
                 StatusCode::BAD_REQUEST,
                 fields.first().map_or("invalid_parameter", |f| f.code),
             ),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyMissing => (StatusCode::REQUEST_TIMEOUT, "body_missing"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Database(error) => of_database(error),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
