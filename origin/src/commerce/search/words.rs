@@ -5,13 +5,25 @@ const WORD_CHARACTERS_MAX: usize = 32;
 
 /// The words of a text: letters and digits of any script, in Latin letters, lower case.
 pub(super) fn of(text: &str) -> Vec<String> {
-    let latin = deunicode::deunicode(text).to_lowercase();
+    let latin = deunicode::deunicode(&with_fractions_apart(text)).to_lowercase();
     let words = latin
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
     words
         .map(|word| word.chars().take(WORD_CHARACTERS_MAX).collect())
         .collect()
+}
+
+/// A text with a space before each sign such as ½: in Latin letters it begins with a digit, and 1½ would become 11/2.
+fn with_fractions_apart(text: &str) -> String {
+    let mut apart = String::with_capacity(text.len() + 4);
+    for letter in text.chars() {
+        if matches!(letter, '¼'..='¾' | '⅐'..='⅞') {
+            apart.push(' ');
+        }
+        apart.push(letter);
+    }
+    apart
 }
 
 /// A word without vowels after its first letter and without doubled letters: what people type in a hurry.
