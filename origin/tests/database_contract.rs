@@ -5,12 +5,16 @@
     reason = "tests fail by panicking and say what they skip"
 )]
 
+#[path = "database_contract/catalogue.rs"]
+mod catalogue;
 #[path = "database_contract/model.rs"]
 mod model;
 #[path = "database_contract/mongod.rs"]
 mod mongod;
 #[path = "database_contract/promises.rs"]
 mod promises;
+#[path = "database_contract/stock.rs"]
+mod stock;
 
 use crackers_origin::commerce::seed;
 use crackers_origin::database::settings::Config;
