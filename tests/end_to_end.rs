@@ -1,10 +1,11 @@
 //! Facts about the whole: the real binaries, driven through the edge.
 //!
-//! - `accept`: what is refused before anything else looks at it, ports that are taken, stopping
+//! - `accept`: what is refused before anything else looks at it, sockets, starting and stopping
 //! - `admit`: limits, methods, other sites
 //! - `cache`: hits, codings, purges, one fetch for many, stale answers
 //! - `forward`: several origins, ids and addresses on their way
-//! - `shop`: the catalogue as a client sees it, and the command line
+//! - `telemetry`: what is written of a request
+//! - `shop`: the catalogue as a client sees it, on both databases, and the command line
 
 #[path = "accept/mod.rs"]
 mod accept;
@@ -16,3 +17,5 @@ mod cache;
 mod forward;
 #[path = "shop/mod.rs"]
 mod shop;
+#[path = "telemetry/mod.rs"]
+mod telemetry;

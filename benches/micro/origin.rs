@@ -12,7 +12,15 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
-const SIZES: [u32; 3] = [150, 10_000, 100_000];
+/// Numbers of products. `cargo test` runs everything once, to see that it works: there one size is enough.
+fn sizes() -> &'static [u32] {
+    let is_measuring = std::env::args().any(|argument| argument == "--bench");
+    if is_measuring {
+        &[150, 10_000, 100_000]
+    } else {
+        &[150]
+    }
+}
 
 fn settings() -> settings::Config {
     let config: Config = serde_yaml::from_str(DEFAULTS).expect("the defaults parse");
@@ -36,6 +44,13 @@ fn lists(criterion: &mut Criterion) {
         .map(|(product, _, _)| product.clone())
         .collect();
     let sections = price_list::sections(made.categories, products);
+    criterion.bench_function("origin/price_list_json/150", |bench| {
+        bench.iter(|| {
+            serde_json::to_vec(black_box(&sections))
+                .expect("JSON")
+                .len()
+        });
+    });
     criterion.bench_function("origin/price_list_csv/150", |bench| {
         bench.iter(|| price_list::to_csv(black_box(&sections)).expect("CSV").len());
     });
@@ -43,7 +58,7 @@ fn lists(criterion: &mut Criterion) {
 
 fn searches(criterion: &mut Criterion) {
     let filter = ProductFilter::default();
-    for count in SIZES {
+    for &count in sizes() {
         let search = Search::default();
         search.rebuild(products(count));
         for words in ["rocket", "flwr pot"] {
@@ -65,7 +80,7 @@ fn searches(criterion: &mut Criterion) {
 fn queries(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    for count in SIZES {
+    for &count in sizes() {
         let mut config = settings();
         config.sqlite.file = folder.path().join(format!("{count}.sqlite"));
         measure(criterion, &runtime, &config, count);

@@ -1,16 +1,10 @@
 //! What every database promises, asked of both. One function a promise.
-#![allow(
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests fail by panicking and say what they skip"
-)]
+#![allow(clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
 #[path = "database_contract/model.rs"]
 mod model;
-#[path = "database_contract/mongod.rs"]
-mod mongod;
 #[path = "database_contract/promises.rs"]
 mod promises;
 #[path = "database_contract/stock.rs"]
@@ -49,7 +43,7 @@ pub(crate) async fn sqlite() -> Option<Opened> {
 
 /// A database of its own on the one server of this run; none where there is no server.
 pub(crate) async fn mongodb() -> Option<Opened> {
-    let uri = mongod::uri()?;
+    let uri = crackers_tests::mongod::shared_uri()?;
     let mut config = defaults();
     config.kind = crackers_origin::database::settings::Kind::Mongodb;
     config.mongodb.uri = uri;

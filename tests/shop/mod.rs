@@ -1,5 +1,7 @@
 //! The catalogue as a client sees it, and the command line.
 
+mod both_databases;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};

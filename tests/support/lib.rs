@@ -1,4 +1,8 @@
 //! What end-to-end tests stand on: the real binaries as processes of their own, on free ports, with data of their own.
 
+pub mod answer;
+pub mod lone_edge;
+pub mod mongod;
+pub mod process;
 pub mod raw;
 pub mod stack;

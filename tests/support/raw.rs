@@ -1,7 +1,9 @@
 //! Bytes to a socket and back: for what no well-behaved client sends.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// Sends bytes and reads until the other side closes, or falls silent for a while. Says whether it closed.
@@ -9,8 +11,24 @@ use std::time::Duration;
 /// # Errors
 /// When there is no connection.
 pub fn exchange(port: u16, bytes: &[u8]) -> std::io::Result<(String, bool)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    talk(stream, bytes)
+}
+
+/// The same over a Unix socket.
+///
+/// # Errors
+/// When there is no connection.
+pub fn exchange_unix(path: &Path, bytes: &[u8]) -> std::io::Result<(String, bool)> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    talk(stream, bytes)
+}
+
+const SILENCE: Duration = Duration::from_secs(3);
+
+fn talk(mut stream: impl Read + Write, bytes: &[u8]) -> std::io::Result<(String, bool)> {
     stream.write_all(bytes)?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
     let closed = loop {

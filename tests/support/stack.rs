@@ -1,138 +1,30 @@
 //! A shop of one edge and one or more origins, from seed to kill.
 
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
-/// How long anything may take to come true on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use crate::answer::Answer;
+pub use crate::process::{PATIENCE, Process, free_port, repository, run};
 
-/// The folder of the repository.
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+/// How a shop differs from the ordinary one.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// How many origins share the database.
+    pub origins: usize,
+    /// Laid over the edge's configuration.
+    pub edge: &'a str,
+    /// Laid over every origin's configuration.
+    pub origin: &'a str,
 }
 
-/// The path of one of our binaries, built now if need be.
-///
-/// # Errors
-/// When it cannot be built.
-pub fn binary(name: &str) -> Result<PathBuf> {
-    static BUILT: OnceLock<bool> = OnceLock::new();
-    let built = *BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args([
-            "build",
-            "--locked",
-            "-p",
-            "crackers-proxy",
-            "-p",
-            "crackers-origin",
-        ]);
-        build
-            .current_dir(repository())
-            .status()
-            .is_ok_and(|status| status.success())
-    });
-    ensure!(built, "the binaries cannot be built");
-    // This test's own binary lies in target/PROFILE/deps.
-    let own = std::env::current_exe()?;
-    let folder = own
-        .parent()
-        .and_then(Path::parent)
-        .context("no target folder")?;
-    Ok(folder.join(name))
-}
-
-/// A port that was free a moment ago, below those that the system gives to outgoing connections: a thousand clients of
-/// another test must not take it before its server does.
-///
-/// # Errors
-/// When none of many is free.
-pub fn free_port() -> Result<u16> {
-    for _ in 0..100 {
-        let random = u16::from_be_bytes(crackers_shared::request_id::random());
-        let port = 10_000 + random % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no free port")
-}
-
-/// A process that is killed with its test.
-pub struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    /// Starts a program in a folder, its output in a file there.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start(program: &str, arguments: &[&str], folder: &Path, name: &str) -> Result<Self> {
-        let log = folder.join(format!("{name}.log"));
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)?;
-        let mut command = Command::new(binary(program)?);
-        command
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null());
-        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
-        Ok(Self { child, log })
-    }
-
-    /// What it has written so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Kills it as a power cut would.
-    pub fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Asks it to stop and waits for its end.
-    ///
-    /// # Errors
-    /// When it does not end.
-    pub fn terminate(&mut self) -> Result<std::process::ExitStatus> {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        bail!("it did not stop: {}", self.log())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            // Not `println`: nobody reads standard output of a test that passed.
-            let _ = writeln!(
-                std::io::stderr(),
-                "--- {}\n{}",
-                self.log.display(),
-                self.log()
-            );
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            origins: 1,
+            edge: "",
+            origin: "",
         }
     }
 }
@@ -162,6 +54,21 @@ impl Stack {
     /// # Errors
     /// When anything does not start.
     pub async fn start(origins: usize, edge_overlay: &str) -> Result<Self> {
+        let edge = edge_overlay;
+        Self::of(Setup {
+            origins,
+            edge,
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// A seeded shop.
+    ///
+    /// # Errors
+    /// When anything does not start.
+    pub async fn of(setup: Setup<'_>) -> Result<Self> {
+        let origins = setup.origins;
         let folder = tempfile::tempdir()?;
         let path = folder.path();
         let [port, metrics, admin] = [free_port()?, free_port()?, free_port()?];
@@ -178,27 +85,21 @@ impl Stack {
             std::fs::write(path.join(format!("origin-{number}.yaml")), config)?;
             origin_ports.push(port);
         }
-        run(
-            "crackers-origin",
-            &["--config", "origin-0.yaml", "seed"],
-            path,
-        )?;
+        std::fs::write(path.join("origin-own.yaml"), setup.origin)?;
+        let seed = [
+            "--config",
+            "origin-0.yaml",
+            "--config",
+            "origin-own.yaml",
+            "seed",
+        ];
+        run("crackers-origin", &seed, path)?;
         for number in 0..origins {
             processes.push(start_origin(path, number)?);
         }
-        let servers: Vec<_> = origin_ports
-            .iter()
-            .map(|port| format!("{{address: '127.0.0.1:{port}', weight: 1}}"))
-            .collect();
-        let config = format!(
-            "accept: {{listen: ['127.0.0.1:{port}']}}\n\
-             telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n\
-             forward:\n  groups:\n    - name: origin\n      servers: [{}]\n      \
-             health: {{path: /api/health/live, interval_ms: 200, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 2}}\n",
-            servers.join(", ")
-        );
+        let config = edge_config(port, metrics, admin, &origin_ports);
         std::fs::write(path.join("edge.yaml"), config)?;
-        std::fs::write(path.join("edge-own.yaml"), edge_overlay)?;
+        std::fs::write(path.join("edge-own.yaml"), setup.edge)?;
         let edge = Process::start(
             "crackers-proxy",
             &["--config", "edge.yaml", "--config", "edge-own.yaml"],
@@ -246,7 +147,7 @@ impl Stack {
     /// # Errors
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> Result<String> {
-        let all: Vec<_> = ["--config", "origin-0.yaml"]
+        let all: Vec<_> = ["--config", "origin-0.yaml", "--config", "origin-own.yaml"]
             .iter()
             .chain(arguments)
             .copied()
@@ -312,68 +213,26 @@ impl Stack {
     }
 }
 
+fn edge_config(port: u16, metrics: u16, admin: u16, origins: &[u16]) -> String {
+    let servers: Vec<_> = origins
+        .iter()
+        .map(|port| format!("{{address: '127.0.0.1:{port}', weight: 1}}"))
+        .collect();
+    format!(
+        "accept: {{listen: ['127.0.0.1:{port}']}}\n\
+         telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n\
+         forward:\n  groups:\n    - name: origin\n      servers: [{}]\n      \
+         health: {{path: /api/health/live, interval_ms: 200, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 2}}\n",
+        servers.join(", ")
+    )
+}
+
 fn start_origin(folder: &Path, number: usize) -> Result<Process> {
     let config = format!("origin-{number}.yaml");
     Process::start(
         "crackers-origin",
-        &["--config", &config],
+        &["--config", &config, "--config", "origin-own.yaml"],
         folder,
         &format!("origin-{number}"),
     )
-}
-
-/// Runs a program to its end; its standard output.
-///
-/// # Errors
-/// When it fails; the error holds what it said.
-pub fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<String> {
-    let output = Command::new(binary(program)?)
-        .args(arguments)
-        .current_dir(folder)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(
-        output.status.success(),
-        "{program} {arguments:?}: {:?}: {said}",
-        output.status.code()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// An answer, read whole.
-pub struct Answer {
-    /// Status.
-    pub status: u16,
-    /// Fields.
-    pub headers: http::HeaderMap,
-    /// The body, decoded.
-    pub body: bytes::Bytes,
-}
-
-impl Answer {
-    async fn of(response: reqwest::Response) -> Result<Self> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self {
-            status,
-            headers,
-            body: response.bytes().await?,
-        })
-    }
-
-    /// A field as text; empty when it is absent.
-    pub fn field(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn json(&self) -> Result<Value> {
-        serde_json::from_slice(&self.body)
-            .with_context(|| String::from_utf8_lossy(&self.body).into_owned())
-    }
 }

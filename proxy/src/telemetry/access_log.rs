@@ -36,7 +36,7 @@ pub struct Line {
     /// What `Cache-Status` said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
-    /// The origin that answered.
+    /// The origin that was asked for this client alone; a fetch for the cache is everybody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
 }

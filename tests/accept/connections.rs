@@ -1,0 +1,92 @@
+//! Sockets of both kinds, and how many connections they take.
+
+use std::io::Read as _;
+use std::net::TcpStream;
+
+use anyhow::Result;
+use crackers_tests::raw::{exchange, exchange_unix};
+use crackers_tests::stack::{PATIENCE, Setup, Stack};
+
+const ASK: &[u8] = b"GET /api/shop HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_programs_listen_on_unix_sockets_and_the_edge_reaches_an_origin_through_one()
+-> Result<()> {
+    let sockets = tempfile::tempdir()?;
+    let [edge, origin] = ["edge", "origin"].map(|name| sockets.path().join(name));
+    // Leftovers of a crash: nobody listens there any more.
+    for path in [&edge, &origin] {
+        drop(std::os::unix::net::UnixListener::bind(path)?);
+    }
+    let (own, servers) = (
+        format!("accept: {{listen_unix: ['{}']}}\n", origin.display()),
+        format!(
+            "accept: {{listen_unix: ['{}']}}\nforward:\n  groups:\n    - name: origin\n      \
+                 servers: [{{address: 'unix:{}', weight: 1}}]\n      \
+                 health: {{path: /api/health/live, interval_ms: 200, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 2}}\n",
+            edge.display(),
+            origin.display()
+        ),
+    );
+    let mut shop = Stack::of(Setup {
+        edge: &servers,
+        origin: &own,
+        ..Setup::default()
+    })
+    .await?;
+    for path in [&edge, &origin] {
+        let (answer, closed) = exchange_unix(path, ASK)?;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && closed,
+            "{}: {answer}",
+            path.display()
+        );
+    }
+    assert_eq!(shop.get("/api/shop").await?.status, 200);
+    assert!(shop.edge.terminate()?.success() && shop.origins[0].terminate()?.success());
+    assert!(
+        !edge.exists() && !origin.exists(),
+        "a socket is left behind"
+    );
+    Ok(())
+}
+
+/// Whether the other side closes a connection without a word.
+fn is_closed_unanswered(port: u16) -> Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(1)))?;
+    Ok(match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_are_closed_and_counted_and_places_come_back() -> Result<()> {
+    // The test's own client keeps one connection to the edge, the edge some to the origin.
+    let setup = Setup {
+        edge: "accept: {connections_max: 3}\n",
+        origin: "accept: {connections_max: 40}\n",
+        ..Setup::default()
+    };
+    let shop = Stack::of(setup).await?;
+    for (port, limit) in [(shop.port, 3), (shop.origin_ports[0], 40)] {
+        let mut held = Vec::new();
+        while !is_closed_unanswered(port)? {
+            held.push(TcpStream::connect(("127.0.0.1", port))?);
+            anyhow::ensure!(held.len() <= limit, "{} connections are open", held.len());
+        }
+        assert!(!held.is_empty());
+        drop(held);
+        let begun = std::time::Instant::now();
+        while !exchange(port, ASK).is_ok_and(|(answer, _)| answer.starts_with("HTTP/1.1 200 ")) {
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "no place comes back");
+        }
+    }
+    assert!(
+        shop.edge_metric("crackers_edge_accept_connections_refused_total")
+            .await?
+            >= 1.0
+    );
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! A stop drops nothing that was asked before it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use anyhow::{Context as _, Result};
+use crackers_tests::lone_edge::lone_edge;
+use crackers_tests::stack::{PATIENCE, Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_both_programs_finish_and_leave_with_success() -> Result<()> {
+    let mut shop = Stack::start(1, "").await?;
+    assert!(shop.edge.terminate()?.success());
+    assert!(shop.origins[0].terminate()?.success());
+    Ok(())
+}
+
+/// An origin that answers its requests (health checks aside) only when it is told to: the first channel says that one
+/// arrived, the second that it may be answered.
+fn patient_origin() -> Result<(u16, mpsc::Receiver<()>, mpsc::Sender<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let (arrived, arrivals) = mpsc::channel();
+    let (allow, allowed) = mpsc::channel();
+    std::thread::spawn(move || -> Result<()> {
+        for stream in listener.incoming() {
+            let mut stream = stream?;
+            let mut part = [0; 8192];
+            let read = stream.read(&mut part)?;
+            if part[..read].starts_with(b"GET /slow") {
+                arrived.send(())?;
+                allowed.recv()?;
+            }
+            // Whoever asks for health may have gone.
+            let _ = stream.write_all(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone",
+            );
+        }
+        Ok(())
+    });
+    Ok((port, arrivals, allow))
+}
+
+#[test]
+fn a_stopping_edge_takes_nothing_new_and_answers_what_it_has() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (origin, arrivals, allow) = patient_origin()?;
+    let (mut edge, port) = lone_edge(folder.path(), origin)?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    arrivals.recv_timeout(PATIENCE)?;
+    edge.ask_to_stop()?;
+    let begun = std::time::Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "it still takes connections");
+    }
+    allow.send(())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"),
+        "{answer}"
+    );
+    assert!(edge.wait()?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_origin_sends_a_slow_reader_everything() -> Result<()> {
+    const SIZE: usize = 9 * 1024 * 1024;
+    let mut shop = Stack::start(1, "").await?;
+    let picture = shop.folder.path().join("data/uploads/pictures/large.svg");
+    std::fs::write(picture, "x".repeat(SIZE))?;
+    // A window so small that most of the answer must wait in the origin.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.set_recv_buffer_size(4096)?;
+    let address: std::net::SocketAddr = ([127, 0, 0, 1], shop.origin_ports[0]).into();
+    socket.connect(&address.into())?;
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /pictures/large.svg HTTP/1.1\r\nHost: a\r\n\r\n")?;
+    let mut part = [0; 4096];
+    let read = stream.read(&mut part)?;
+    let mut answer = part[..read].to_vec();
+    shop.origins[0].ask_to_stop()?;
+    stream.read_to_end(&mut answer)?;
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    assert_eq!(answer.len() - head.context("no head")? - 4, SIZE);
+    assert!(shop.origins[0].wait()?.success());
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The whole shop on MongoDB, and the same answers from both databases.
+
+use anyhow::{Context as _, Result};
+use crackers_tests::mongod::{self, Mongod};
+use crackers_tests::stack::{Setup, Stack};
+use serde_json::Value;
+
+fn on(uri: &str) -> String {
+    let name = crackers_shared::request_id::generate();
+    format!(
+        "database: {{kind: mongodb, mongodb: {{uri: '{uri}', database: 'shop_{name}', server_selection_timeout_ms: 1000}}}}\n"
+    )
+}
+
+/// All pages of a list, items as they are sent.
+async fn all_items(shop: &Stack, path: &str) -> Result<Vec<Value>> {
+    let (mut items, mut next) = (Vec::new(), String::new());
+    loop {
+        let answer = shop.get(&format!("{path}{next}")).await?;
+        anyhow::ensure!(answer.status == 200, "{path}: {:?}", answer.json()?);
+        let mut page = answer.json()?;
+        items.append(page["items"].as_array_mut().context("no items")?);
+        match page["next_cursor"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => return Ok(items),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_filters_sorts_and_cursors_agree_item_by_item() -> Result<()> {
+    let Some(uri) = mongod::shared_uri() else {
+        return Ok(());
+    };
+    let own = on(&uri);
+    let (sqlite, mongodb) = tokio::try_join!(
+        Stack::start(1, ""),
+        Stack::of(Setup {
+            origin: &own,
+            ..Setup::default()
+        })
+    )?;
+    let filters = [
+        "",
+        "&category=rockets",
+        "&stock=in_stock",
+        "&min=10000&max=50000",
+        "&featured=true",
+        "&q=flwr%20pot",
+        "&q=rockt",
+        "&q=deluxe&stock=in_stock",
+        "&q=gold%20sparkler&max=30000",
+    ];
+    let mut compared = 0;
+    for filter in filters {
+        for sort in [
+            "",
+            "&sort=new",
+            "&sort=price",
+            "&sort=-price",
+            "&sort=name",
+            "&sort=rating",
+            "&sort=popular",
+        ] {
+            let path = format!("/api/products?limit=11{filter}{sort}");
+            let items = all_items(&sqlite, &path).await?;
+            assert_eq!(items, all_items(&mongodb, &path).await?, "{path}");
+            compared += items.len();
+        }
+    }
+    assert!(compared > 1000, "only {compared} items were compared");
+    for path in [
+        "/api/categories",
+        "/api/bundles",
+        "/api/giftboxes",
+        "/api/price-list",
+        "/api/shop",
+    ] {
+        assert_eq!(
+            sqlite.get(path).await?.json()?,
+            mongodb.get(path).await?.json()?,
+            "{path}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_changed_in_mongodb_shows() -> Result<()> {
+    let Some(uri) = mongod::shared_uri() else {
+        return Ok(());
+    };
+    let shop = Stack::of(Setup {
+        origin: &on(&uri),
+        ..Setup::default()
+    })
+    .await?;
+    let first = shop.get("/api/products?limit=1").await?.json()?["items"][0].clone();
+    let path = format!(
+        "/api/products/{}",
+        first["slug"].as_str().context("no slug")?
+    );
+    shop.get(&path).await?;
+    assert!(shop.get(&path).await?.field("cache-status").contains("hit"));
+    shop.command(&[
+        "product",
+        "set-price",
+        first["sku"].as_str().context("no SKU")?,
+        "321",
+    ])?;
+    shop.wait_for("the new price", async || {
+        Ok(shop.get(&path).await?.json()?["price"]["amount_paise"] == 321)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_the_shop_says_so_shows_what_it_has_and_comes_back() -> Result<()> {
+    let Some(server) = tokio::task::spawn_blocking(Mongod::start).await?? else {
+        return Ok(());
+    };
+    let shop = Stack::of(Setup {
+        origin: &on(&server.uri()),
+        ..Setup::default()
+    })
+    .await?;
+    assert_eq!(shop.get("/api/categories").await?.status, 200);
+    server.kill()?;
+    shop.wait_for("health says that the database is gone", async || {
+        let health = shop.get("/api/health").await?;
+        Ok(health.status == 503 && health.json()?["database"]["state"] == "down")
+    })
+    .await?;
+    // The process itself serves: nobody must restart it for a database that is gone.
+    assert_eq!(shop.get("/api/health/live").await?.status, 200);
+    assert_eq!(shop.get("/api/categories").await?.status, 200);
+    let cold = shop.get("/api/products?min=12345").await?;
+    assert_eq!(
+        (cold.status, cold.json()?["code"].as_str()),
+        (503, Some("database_unavailable"))
+    );
+    assert!(!cold.field("retry-after").is_empty());
+    let server = tokio::task::spawn_blocking(move || server.restart().map(|()| server)).await??;
+    shop.wait_for("the shop is back", async || {
+        Ok(shop.get("/api/health").await?.status == 200
+            && shop.get("/api/products?min=12345").await?.status == 200)
+    })
+    .await?;
+    tokio::task::spawn_blocking(move || drop(server)).await?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! An edge in front of an origin that a test writes byte by byte.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::process::{PATIENCE, Process, free_port};
+
+/// An origin that speaks raw bytes: takes one request, answers as told, then echoes. Its port.
+///
+/// # Errors
+/// When it gets no port.
+pub fn raw_origin(answer: &'static str) -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve_raw(stream, answer));
+        }
+    });
+    Ok(port)
+}
+
+fn serve_raw(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    if head.starts_with(b"GET /api/health/live") {
+        return stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    stream.write_all(answer.as_bytes())?;
+    let mut part = [0; 1024];
+    loop {
+        let read = stream.read(&mut part)?;
+        if read == 0 {
+            return Ok(());
+        }
+        stream.write_all(&part[..read])?;
+    }
+}
+
+fn overlay(port: u16) -> String {
+    format!(
+        "forward:\n  groups:\n    - name: origin\n      servers: [{{address: '127.0.0.1:{port}', weight: 1}}]\n      \
+         health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 9}}\n"
+    )
+}
+
+/// An edge alone, in front of something that is not our origin; and its port.
+///
+/// # Errors
+/// When it does not start.
+pub fn lone_edge(folder: &Path, origin: u16) -> Result<(Process, u16)> {
+    let [port, metrics, admin] = std::array::from_fn(|_| free_port().unwrap_or_default());
+    let config = format!(
+        "accept: {{listen: ['127.0.0.1:{port}']}}\n\
+         telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n{}",
+        overlay(origin)
+    );
+    std::fs::write(folder.join("lone.yaml"), config)?;
+    let edge = Process::start("crackers-proxy", &["--config", "lone.yaml"], folder, "lone")?;
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((edge, port))
+}

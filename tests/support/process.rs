@@ -1,0 +1,189 @@
+//! Our binaries as processes of their own, started, watched, stopped and killed.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// How long anything may take to come true on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The folder of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The path of one of our binaries, built now if need be.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<bool> = OnceLock::new();
+    let built = *BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args([
+            "build",
+            "--locked",
+            "-p",
+            "crackers-proxy",
+            "-p",
+            "crackers-origin",
+        ]);
+        build
+            .current_dir(repository())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    ensure!(built, "the binaries cannot be built");
+    // This test's own binary lies in target/PROFILE/deps.
+    let own = std::env::current_exe()?;
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .context("no target folder")?;
+    Ok(folder.join(name))
+}
+
+/// A port that was free a moment ago, below those that the system gives to outgoing connections: a thousand clients of
+/// another test must not take it before its server does.
+///
+/// # Errors
+/// When none of many is free.
+pub fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let random = u16::from_be_bytes(crackers_shared::request_id::random());
+        let port = 10_000 + random % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
+}
+
+/// A process that is killed with its test.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program in a folder, its output in a file there.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(program: &str, arguments: &[&str], folder: &Path, name: &str) -> Result<Self> {
+        Self::start_with(program, arguments, &[], folder, name)
+    }
+
+    /// Starts a program with environment variables of its own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        folder: &Path,
+        name: &str,
+    ) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)?;
+        let mut command = Command::new(binary(program)?);
+        command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null());
+        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
+        Ok(Self { child, log })
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to stop and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn terminate(&mut self) -> Result<std::process::ExitStatus> {
+        self.ask_to_stop()?;
+        self.wait()
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        Ok(rustix::process::kill_process(
+            id,
+            rustix::process::Signal::TERM,
+        )?)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn wait(&mut self) -> Result<std::process::ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bail!("it did not stop: {}", self.log())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            // Not `println`: nobody reads standard output of a test that passed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "--- {}\n{}",
+                self.log.display(),
+                self.log()
+            );
+        }
+    }
+}
+
+/// Runs a program to its end; its standard output.
+///
+/// # Errors
+/// When it fails; the error holds what it said.
+pub fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<String> {
+    let output = Command::new(binary(program)?)
+        .args(arguments)
+        .current_dir(folder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        output.status.success(),
+        "{program} {arguments:?}: {:?}: {said}",
+        output.status.code()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
