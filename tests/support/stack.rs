@@ -31,8 +31,6 @@ impl Default for Setup<'_> {
 
 /// A shop.
 pub struct Stack {
-    /// Its folder: configuration, data, logs.
-    pub folder: tempfile::TempDir,
     /// Its origins.
     pub origins: Vec<Process>,
     /// Where the origins are.
@@ -46,6 +44,8 @@ pub struct Stack {
     /// Where the edge's metrics are.
     pub metrics_url: String,
     client: reqwest::Client,
+    /// Its folder: configuration, data, logs. Last, so that it outlives the processes, which show their logs at the end.
+    pub folder: tempfile::TempDir,
 }
 
 impl Stack {

@@ -1,5 +1,6 @@
 //! `GET /api/price-list` and the same for spreadsheets.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -67,6 +68,24 @@ pub struct PriceListLine {
     pub image: Option<Image>,
 }
 
+impl PriceList {
+    /// The list as it is sent; an empty one was changed at `otherwise`.
+    pub fn of(sections: &[Section], otherwise: Timestamp) -> Self {
+        let products = sections.iter().flat_map(|section| &section.products);
+        let newest = products.map(|product| product.updated_at).max();
+        let categories = sections.iter().map(|section| PriceListCategory {
+            slug: section.category.slug.clone(),
+            name: section.category.name.clone(),
+            lines: section.products.iter().map(PriceListLine::from).collect(),
+        });
+        Self {
+            generated_at: time(newest.unwrap_or(otherwise)),
+            categories: categories.collect(),
+            next_cursor: None,
+        }
+    }
+}
+
 impl From<&Product> for PriceListLine {
     fn from(product: &Product) -> Self {
         Self {
@@ -124,22 +143,7 @@ fn tags() -> Vec<String> {
 pub(super) async fn json(call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let make = async {
-        let sections = sections(app).await?;
-        let newest = sections
-            .iter()
-            .flat_map(|section| &section.products)
-            .map(|p| p.updated_at)
-            .max();
-        let categories = sections.iter().map(|section| PriceListCategory {
-            slug: section.category.slug.clone(),
-            name: section.category.name.clone(),
-            lines: section.products.iter().map(PriceListLine::from).collect(),
-        });
-        let list = PriceList {
-            generated_at: time(newest.unwrap_or(app.started)),
-            categories: categories.collect(),
-            next_cursor: None,
-        };
+        let list = PriceList::of(&sections(app).await?, app.started);
         Reply::public(&list, tags())
     };
     app.answers

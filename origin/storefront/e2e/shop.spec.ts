@@ -69,6 +69,38 @@ test("a person without a network is told so", async ({ page, context }) => {
   await expect(page.getByText("You are offline.")).toBeVisible();
 });
 
+test("a page that cannot be fetched without a network is replaced by one that says so", async ({ page, context }) => {
+  await page.goto("/");
+  await page.evaluate(async () => { await navigator.serviceWorker.ready; });
+  await context.setOffline(true);
+  await page.goto("/combos");
+  await expect(page.locator("h1")).toHaveText("You are offline");
+  const found = await new AxeBuilder({ page }).analyze();
+  expect(found.violations.map((one) => one.id)).toEqual([]);
+  await context.setOffline(false);
+  await page.getByRole("link", { name: "Try again" }).click();
+  await expect(page.locator(".card-product").first()).toBeVisible();
+});
+
+test("a product's tabs are chosen by pointer and by arrow keys", async ({ page }) => {
+  await page.goto("/catalogue/rockets");
+  await page.locator(".card-product a").first().click();
+  await expect(page.getByRole("tabpanel")).toContainText("Weight");
+  await page.getByRole("tab", { name: "Safety" }).click();
+  await expect(page.getByRole("tabpanel").locator("li").first()).toBeVisible();
+  await page.keyboard.press("ArrowRight");
+  await expect(page.getByRole("tab", { name: "Delivery" })).toBeFocused();
+  await expect(page.getByRole("tabpanel")).toContainText("Minimum order");
+  const found = await new AxeBuilder({ page }).analyze();
+  expect(found.violations.map((one) => one.id)).toEqual([]);
+});
+
+test("a shop that is too busy says when to come back, and comes back by itself", async ({ page }) => {
+  await page.route("**/api/bundles", (route) => route.fulfill({ status: 503, headers: { "retry-after": "1" }, contentType: "application/problem+json", body: '{"detail":"x","code":"overloaded"}' }), { times: 2 });
+  await page.goto("/combos");
+  await expect(page.locator(".card-product").first()).toBeVisible();
+});
+
 test("a busy shop is explained and can be asked again", async ({ page }) => {
   await page.route("**/api/bundles", (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: '{"detail":"x","code":"internal"}' }), { times: 1 });
   await page.goto("/combos");

@@ -20,3 +20,8 @@ createRoot(document.getElementById("root")!).render(
     </QueryClientProvider>
   </StrictMode>,
 );
+
+// The page for when there is no network; a browser that refuses it shows its own.
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  window.addEventListener("load", () => { navigator.serviceWorker.register("/offline-worker.js").catch(() => undefined); });
+}
