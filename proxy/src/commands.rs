@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
-use pingora_core::server::configuration::ServerConf;
+use pingora::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
 use tokio::sync::watch;
 
@@ -137,6 +137,7 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let token = admin::token(&telemetry.admin_token_file)?;
     let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
     let (ask_to_stop, stop) = watch::channel(false);
+    edge.upstreams.refresh().await;
     forward::watch(&edge.upstreams, &edge.metrics, &stop);
     tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&edge)));
     tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&edge)));

@@ -1,12 +1,14 @@
 //! What one stage leaves for a later one.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
 
 use crackers_shared::headers::{CACHE_STATUS, REQUEST_ID};
 
 use crate::admit::client_address::ClientAddress;
 use crate::dispatch::Permit;
-use crate::forward::upstreams::InFlight;
+use crate::forward::upstreams::{InFlight, Server};
 use crate::respond::compression::Encoder;
 
 /// One request on its way through the edge.
@@ -25,8 +27,8 @@ pub struct Context {
     pub cache_status: Option<String>,
     /// Its origin slot.
     pub permit: Option<Permit>,
-    /// Origins tried, by their place in the group.
-    pub tried: Vec<usize>,
+    /// Origins tried.
+    pub tried: Vec<Arc<Server>>,
     /// The origin that was tried last.
     pub upstream: Option<String>,
     /// Its place among that origin's requests.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use pingora_core::modules::http::HttpModules;
-use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::context::Context;
@@ -51,11 +51,11 @@ impl ProxyHttp for Phases {
         let route = self.edge.upstreams.route(session.req_header().uri.path());
         let (timeouts, group) = route.ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         let unavailable = || Error::new(ErrorType::HTTPStatus(503));
-        let server = group.choose(&context.tried).ok_or_else(unavailable)?;
-        context.tried.push(server.place);
-        context.upstream = Some(server.address.clone());
-        context.in_flight = Some(InFlight::of(&server));
-        server.peer(timeouts).map(Box::new).ok_or_else(unavailable)
+        let chosen = group.choose(&context.tried).ok_or_else(unavailable)?;
+        context.upstream = Some(chosen.server.address.clone());
+        context.in_flight = Some(InFlight::of(&chosen.server));
+        context.tried.push(Arc::clone(&chosen.server));
+        Ok(Box::new(chosen.peer(timeouts)))
     }
 
     fn fail_to_connect(

@@ -54,7 +54,7 @@ async fn both_programs_listen_on_unix_sockets_and_the_edge_reaches_an_origin_thr
 /// Whether the other side closes a connection without a word.
 fn is_closed_unanswered(port: u16) -> Result<bool> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(1)))?;
+    stream.set_read_timeout(Some(std::time::Duration::from_millis(300)))?;
     Ok(match stream.read(&mut [0]) {
         Ok(read) => read == 0,
         Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
@@ -88,5 +88,23 @@ async fn connections_beyond_the_limit_are_closed_and_counted_and_places_come_bac
             .await?
             >= 1.0
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_gets_only_so_many_connections_unless_it_is_a_trusted_proxy() -> Result<()> {
+    let held_until_refused = |port: u16| -> Result<usize> {
+        let mut held = Vec::new();
+        while held.len() < 20 && !is_closed_unanswered(port)? {
+            held.push(TcpStream::connect(("127.0.0.1", port))?);
+        }
+        Ok(held.len())
+    };
+    let limit = "accept: {connections_per_address_max: 5}\n";
+    let strict = Stack::start(1, limit).await?;
+    assert!(held_until_refused(strict.port)? <= 5);
+    let trusting = format!("{limit}admit: {{trusted_proxies: [127.0.0.0/8]}}\n");
+    let trusting = Stack::start(1, &trusting).await?;
+    assert_eq!(held_until_refused(trusting.port)?, 20);
     Ok(())
 }

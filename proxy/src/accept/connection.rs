@@ -2,6 +2,7 @@
 //! message that is being answered stays here, unread, until its own head has been judged.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
-use pingora_core::protocols::raw_connect::ProxyDigest;
-use pingora_core::protocols::{
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
@@ -34,6 +35,16 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A socket file.
     Unix(UnixStream),
+}
+
+impl Socket {
+    /// Who connects; nobody with an address on a socket file.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_canonical()),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// See the module.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use pingora_core::apps::HttpServerApp as _;
-use pingora_core::protocols::http::ServerSession;
+use pingora::apps::HttpServerApp as _;
+use pingora::protocols::http::ServerSession;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
 use tokio::time::timeout;

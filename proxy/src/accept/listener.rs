@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora_core::apps::HttpServerApp as _;
+use ipnet::IpNet;
+use pingora::apps::HttpServerApp as _;
+use pingora_limits::inflight::{Guard, Inflight};
 use pingora_proxy::HttpProxy;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use super::connection::Socket;
 use super::{Config, front};
+use crate::admit::client_address;
 use crate::edge::Edge;
 use crate::phases::Phases;
 
@@ -115,6 +118,54 @@ impl Listener {
     }
 }
 
+/// How many connections there may be, altogether and from one address.
+struct Places {
+    all: Arc<Semaphore>,
+    by_address: Inflight,
+    by_address_max: isize,
+    trusted: Vec<IpNet>,
+}
+
+/// A connection's place, given back when it is dropped.
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Option<Guard>,
+}
+
+impl Places {
+    fn new(config: &crate::config::Config) -> Self {
+        let by_address_max = config.accept.connections_per_address_max;
+        Self {
+            all: Arc::new(Semaphore::new(config.accept.connections_max)),
+            by_address: Inflight::new(),
+            by_address_max: isize::try_from(by_address_max).unwrap_or(isize::MAX),
+            trusted: config.admit.trusted_proxies.clone(),
+        }
+    }
+
+    /// A place for a connection; `None` when there is none left.
+    fn take(&self, socket: &Socket) -> Option<Place> {
+        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let strangers = socket
+            .ip()
+            .filter(|ip| !self.trusted.iter().any(|network| network.contains(ip)));
+        let of_address = match strangers {
+            None => None,
+            Some(ip) => {
+                let (guard, open) = self.by_address.incr(client_address::limit_key(ip), 1);
+                if open > self.by_address_max {
+                    return None;
+                }
+                Some(guard)
+            }
+        };
+        Some(Place {
+            _of_all: of_all,
+            _of_address: of_address,
+        })
+    }
+}
+
 /// Serves until `stop` turns true, then waits for the requests in flight, at most the grace period long.
 pub async fn serve(
     listeners: Vec<Listener>,
@@ -123,8 +174,8 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     let proxy = Arc::new(proxy);
+    let places = Arc::new(Places::new(&edge.config));
     let connections = TaskTracker::new();
-    let permits = Arc::new(Semaphore::new(edge.config.accept.connections_max));
     let mut takers = tokio::task::JoinSet::new();
     for listener in listeners {
         let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
@@ -132,7 +183,7 @@ pub async fn serve(
             listener,
             edge,
             proxy,
-            Arc::clone(&permits),
+            Arc::clone(&places),
             connections.clone(),
             stop,
         ));
@@ -156,7 +207,7 @@ async fn take(
     listener: Listener,
     edge: Arc<Edge>,
     proxy: Arc<HttpProxy<Phases>>,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
     connections: TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -174,7 +225,7 @@ async fn take(
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+        let Some(place) = places.take(&socket) else {
             edge.metrics.connections_refused.inc();
             continue;
         };
@@ -183,7 +234,7 @@ async fn take(
             edge.metrics.connections.inc();
             front::serve(socket, Arc::clone(&edge), proxy, stop).await;
             edge.metrics.connections.dec();
-            drop(permit);
+            drop(place);
         });
     }
     if let Listener::Unix(_, path) = &listener {

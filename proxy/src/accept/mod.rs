@@ -28,6 +28,8 @@ pub struct Config {
     pub threads: usize,
     /// The most connections at once.
     pub connections_max: usize,
+    /// The most connections at once from one client address (IPv6: one /64); trusted proxies have no such limit.
+    pub connections_per_address_max: usize,
     /// The most requests on one connection.
     pub requests_per_connection_max: u32,
     /// The longest wait for the next request on a connection, in milliseconds.
@@ -66,6 +68,10 @@ impl Config {
         );
         for (key, value) in [
             ("connections_max", self.connections_max as u64),
+            (
+                "connections_per_address_max",
+                self.connections_per_address_max as u64,
+            ),
             (
                 "requests_per_connection_max",
                 u64::from(self.requests_per_connection_max),

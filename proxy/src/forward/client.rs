@@ -7,14 +7,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http::StatusCode;
-use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::http::Connector;
-use pingora_core::protocols::http::client::HttpSession;
-use pingora_core::upstreams::peer::HttpPeer;
-use pingora_http::RequestHeader;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
 
 use super::headers;
-use super::upstreams::{Group, InFlight, Server};
+use super::upstreams::{Chosen, Group, InFlight, Server};
 use super::{Timeouts, Upstreams};
 use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
 use crate::dispatch::{Dispatch, Permit};
@@ -72,14 +72,15 @@ impl UpstreamClient {
             );
         let mut tried = Vec::new();
         loop {
-            let Some(server) = group.choose(&tried) else {
+            let Some(chosen) = group.choose(&tried) else {
                 return Err(FetchError::Unreachable(format!(
                     "no server of {} is left",
                     group.name
                 )));
             };
-            tried.push(server.place);
-            match self.once(&request, &server, timeouts, &permit).await {
+            let server = Arc::clone(&chosen.server);
+            tried.push(Arc::clone(&server));
+            match self.once(&request, &chosen, timeouts, &permit).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(error) => {
                     self.metrics
@@ -96,7 +97,7 @@ impl UpstreamClient {
         }
     }
 
-    fn may_retry(&self, group: &Group, tried: &[usize]) -> bool {
+    fn may_retry(&self, group: &Group, tried: &[Arc<Server>]) -> bool {
         tried.len() <= self.upstreams.retries_max as usize && tried.len() < group.servers.len()
     }
 
@@ -104,12 +105,12 @@ impl UpstreamClient {
     async fn once(
         &self,
         request: &FetchRequest,
-        server: &Arc<Server>,
+        chosen: &Chosen,
         timeouts: &Timeouts,
         permit: &Arc<Permit>,
     ) -> Result<Fetched, FetchError> {
         for fresh in [false, true] {
-            let (result, reused) = self.attempt(request, server, timeouts, permit).await;
+            let (result, reused) = self.attempt(request, chosen, timeouts, permit).await;
             match result {
                 Err(FetchError::Broken(_)) if reused && !fresh => {}
                 other => return other,
@@ -121,13 +122,11 @@ impl UpstreamClient {
     async fn attempt(
         &self,
         request: &FetchRequest,
-        server: &Arc<Server>,
+        chosen: &Chosen,
         timeouts: &Timeouts,
         permit: &Arc<Permit>,
     ) -> (Result<Fetched, FetchError>, bool) {
-        let Some(peer) = server.peer(timeouts) else {
-            return (Err(FetchError::Unreachable(server.address.clone())), false);
-        };
+        let peer = chosen.peer(timeouts);
         let (session, reused) = match self.connector.get_http_session(&peer).await {
             Ok(found) => found,
             Err(error) => return (Err(FetchError::Unreachable(error.to_string())), false),
@@ -137,7 +136,7 @@ impl UpstreamClient {
             peer,
             idle: Duration::from_millis(timeouts.idle_ms),
             connector: Arc::clone(&self.connector),
-            _in_flight: InFlight::of(server),
+            _in_flight: InFlight::of(&chosen.server),
             _permit: Arc::clone(permit),
         };
         let head = exchange.ask(request, timeouts).await;
@@ -154,8 +153,8 @@ impl Exchange {
         request: &FetchRequest,
         timeouts: &Timeouts,
     ) -> Result<(StatusCode, http::HeaderMap), FetchError> {
-        let broken = |error: Box<pingora_core::Error>| match error.etype() {
-            pingora_core::ErrorType::ReadTimedout | pingora_core::ErrorType::WriteTimedout => {
+        let broken = |error: Box<pingora::Error>| match error.etype() {
+            pingora::ErrorType::ReadTimedout | pingora::ErrorType::WriteTimedout => {
                 FetchError::Timeout
             }
             _ => FetchError::Broken(error.to_string()),

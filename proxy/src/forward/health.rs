@@ -3,78 +3,76 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora_core::connectors::http::Connector;
-use pingora_http::RequestHeader;
+use async_trait::async_trait;
+use pingora::http::RequestHeader;
+use pingora_load_balancing::Backend;
+use pingora_load_balancing::health_check::{HealthCheck, HealthObserve, HttpHealthCheck};
 use tokio::sync::watch::Receiver;
 
 use super::upstreams::{Group, Server};
-use super::{Timeouts, Upstreams};
+use super::{GroupConfig, Upstreams};
 use crate::telemetry::Metrics;
 
-/// Checks every server until asked to stop, each in a task of its own.
-pub fn watch(upstreams: &Arc<Upstreams>, metrics: &Arc<Metrics>, stop: &Receiver<bool>) {
-    for group in &upstreams.groups {
-        for server in &group.servers {
-            let (group, server) = (Arc::clone(group), Arc::clone(server));
-            tokio::spawn(check_forever(
-                group,
-                server,
-                Arc::clone(metrics),
-                stop.clone(),
-            ));
-        }
+/// How the servers of a group are checked: 200 on the health path, on a connection of its own, since one that is reused
+/// misses a full accept queue.
+///
+/// # Errors
+/// When the health path is none.
+pub(super) fn check(config: &GroupConfig) -> pingora::Result<Box<dyn HealthCheck + Send + Sync>> {
+    let mut check = HttpHealthCheck::new("health-check", false);
+    let limit = Some(Duration::from_millis(config.health.timeout_ms));
+    let options = &mut check.peer_template.options;
+    options.connection_timeout = limit;
+    options.total_connection_timeout = limit;
+    options.read_timeout = limit;
+    options.write_timeout = limit;
+    let mut head = RequestHeader::build("GET", config.health.path.as_bytes(), None)?;
+    head.insert_header("Host", "health-check")?;
+    head.insert_header("Connection", "close")?;
+    check.req = head;
+    check.consecutive_success = config.health.healthy_after as usize;
+    check.consecutive_failure = config.health.unhealthy_after as usize;
+    check.health_changed_callback = Some(Box::new(Tell(config.name.clone())));
+    Ok(Box::new(check))
+}
+
+/// Tells people of a change.
+struct Tell(String);
+
+#[async_trait]
+impl HealthObserve for Tell {
+    async fn observe(&self, target: &Backend, healthy: bool) {
+        let server = target.ext.get::<Arc<Server>>();
+        let server = server.map_or("", |server| server.address.as_str());
+        tracing::warn!(group = %self.0, server, up = healthy, "an origin changed its state");
     }
 }
 
-async fn check_forever(
-    group: Arc<Group>,
-    server: Arc<Server>,
-    metrics: Arc<Metrics>,
-    mut stop: Receiver<bool>,
-) {
-    let config = &group.config.health;
-    let connector = Connector::new(None);
-    let gauge = metrics
-        .upstream_up
-        .with_label_values(&[&group.name, &server.address]);
+/// Checks every server until asked to stop, each group in a task of its own.
+pub fn watch(upstreams: &Arc<Upstreams>, metrics: &Arc<Metrics>, stop: &Receiver<bool>) {
+    for group in &upstreams.groups {
+        let (group, metrics) = (Arc::clone(group), Arc::clone(metrics));
+        tokio::spawn(check_forever(group, metrics, stop.clone()));
+    }
+}
+
+async fn check_forever(group: Arc<Group>, metrics: Arc<Metrics>, mut stop: Receiver<bool>) {
+    let pause = Duration::from_millis(group.config.health.interval_ms);
     loop {
-        let limit = Duration::from_millis(config.timeout_ms);
-        let answered = tokio::time::timeout(limit, check(&connector, &server, &group)).await;
-        if server.checked(answered.unwrap_or(false), config) {
-            tracing::warn!(group = %group.name, server = %server.address, up = server.is_up(), "an origin changed its state");
-        }
-        gauge.set(i64::from(server.is_up()));
+        let round = async {
+            group.refresh().await;
+            group.check().await;
+            for server in &group.servers {
+                let up = metrics
+                    .upstream_up
+                    .with_label_values(&[&group.name, &server.address]);
+                up.set(i64::from(group.is_up(server)));
+            }
+            tokio::time::sleep(pause).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(config.interval_ms)) => {}
+            () = round => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
-}
-
-/// Whether the health path answers 200, on a connection of its own: a check that reuses one misses full accept queues.
-async fn check(connector: &Connector, server: &Server, group: &Group) -> bool {
-    let config = &group.config.health;
-    let limit = config.timeout_ms;
-    let timeouts = Timeouts {
-        connect_ms: limit,
-        read_ms: limit,
-        write_ms: limit,
-        idle_ms: limit,
-    };
-    let Some(peer) = server.peer(&timeouts) else {
-        return false;
-    };
-    let asked = async {
-        let (mut session, _) = connector.get_http_session(&peer).await.ok()?;
-        let mut head = RequestHeader::build("GET", config.path.as_bytes(), None).ok()?;
-        head.insert_header("Host", "health-check").ok()?;
-        head.insert_header("Connection", "close").ok()?;
-        session.write_request_header(Box::new(head)).await.ok()?;
-        session.finish_request_body().await.ok()?;
-        session.read_response_header().await.ok()?;
-        let status = session.response_header()?.status;
-        session.shutdown().await;
-        Some(status == http::StatusCode::OK)
-    };
-    asked.await.unwrap_or(false)
 }

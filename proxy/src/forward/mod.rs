@@ -160,6 +160,12 @@ impl GroupConfig {
                 "must be 1 to 1000",
             );
         }
+        problems.require(
+            self.health.path.starts_with('/')
+                && self.health.path.parse::<http::uri::PathAndQuery>().is_ok(),
+            format!("{path}.health.path"),
+            "expected a path such as /api/health/live",
+        );
         for (key, value) in [
             ("interval_ms", self.health.interval_ms),
             ("timeout_ms", self.health.timeout_ms),
@@ -190,7 +196,7 @@ impl Upstreams {
         let groups: Vec<_> = config
             .groups
             .iter()
-            .map(|group| Arc::new(Group::new(group)))
+            .map(|group| Arc::new(Group::new(group, health::check(group).ok())))
             .collect();
         let of_route = |route: &RouteConfig| {
             let group = groups.iter().find(|group| group.name == route.group)?;
@@ -202,6 +208,13 @@ impl Upstreams {
             groups,
             routes,
             retries_max: config.retries_max,
+        }
+    }
+
+    /// Looks up where every server is.
+    pub async fn refresh(&self) {
+        for group in &self.groups {
+            group.refresh().await;
         }
     }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pingora_core::{Error, ErrorType, Result};
-use pingora_http::ResponseHeader;
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::compression::Encoder;
