@@ -84,11 +84,10 @@ fn queries(criterion: &mut Criterion) {
         let mut config = settings();
         config.sqlite.file = folder.path().join(format!("{count}.sqlite"));
         measure(criterion, &runtime, &config, count);
-        // A server that is already up, named as for the tests; without one only SQLite is measured.
-        let environment = crackers_shared::config_file::process_environment();
-        if let Some(uri) = environment.get("CRACKERS_TEST_MONGODB_URI") {
+        // The server of the tests; without one only SQLite is measured.
+        if let Some(uri) = crackers_tests::mongod::shared_uri() {
             config.kind = Kind::Mongodb;
-            config.mongodb.uri.clone_from(uri);
+            config.mongodb.uri = uri;
             config.mongodb.database = format!("bench_{}", ids::unguessable());
             measure(criterion, &runtime, &config, count);
         }
