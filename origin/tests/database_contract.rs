@@ -5,6 +5,8 @@
 mod catalogue;
 #[path = "database_contract/model.rs"]
 mod model;
+#[path = "database_contract/orders.rs"]
+mod orders;
 #[path = "database_contract/promises.rs"]
 mod promises;
 #[path = "database_contract/stock.rs"]
@@ -100,6 +102,12 @@ promised! {
     the_sequence_has_no_gaps_under_concurrent_writers
     a_database_of_a_newer_program_is_refused
     two_programs_may_open_it_at_once
+    an_order_takes_all_of_its_lines_or_nothing
+    the_same_key_places_one_order_however_often_it_is_sent
+    a_rush_on_one_product_sells_exactly_what_there_is
+    a_cancelled_order_gives_its_stock_back_once
+    orders_that_were_not_paid_in_time_are_due
+    any_interleaving_keeps_the_ledger_and_the_states
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,6 +118,7 @@ fn of_database(error: &DatabaseError) -> (StatusCode, &'static str) {
             (StatusCode::PRECONDITION_FAILED, "version_conflict")
         }
         DatabaseError::StockTooLow(_) => (StatusCode::CONFLICT, "stock_too_low"),
+        DatabaseError::NoSuchStep(_) => (StatusCode::CONFLICT, "no_such_step"),
         DatabaseError::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists"),
         DatabaseError::NewerSchema { .. }
         | DatabaseError::Corrupt(_)

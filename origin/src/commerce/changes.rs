@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::availability::Availability;
+
 /// One entry of the sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Change {
@@ -10,7 +12,7 @@ pub struct Change {
     pub sequence: i64,
     /// When it was written.
     pub at: Timestamp,
-    /// What kind of thing changed: `product`, `stock`, `category`, `combo`, `shop`, `catalogue` (all of it).
+    /// What kind of thing changed: `product`, `stock`, `category`, `combo`, `shop`, `order`, `catalogue` (all of it).
     pub entity: String,
     /// Which one.
     pub entity_id: String,
@@ -81,6 +83,22 @@ pub fn tags_of_stock_change(
         tags.push(category_tag(&product.category));
     }
     push_combo_tags(&mut tags, combos);
+    tags
+}
+
+/// What goes stale when the public words of combos were these and are now those, both in the same order.
+pub fn tags_of_combo_words(
+    before: Vec<((String, super::combos::ComboKind), Availability)>,
+    after: Vec<((String, super::combos::ComboKind), Availability)>,
+) -> Vec<String> {
+    let changed: Vec<_> = before
+        .into_iter()
+        .zip(after)
+        .filter(|(before, after)| before.1 != after.1)
+        .map(|(_, after)| after.0)
+        .collect();
+    let mut tags = Vec::new();
+    push_combo_tags(&mut tags, &changed);
     tags
 }
 

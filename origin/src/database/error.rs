@@ -34,6 +34,9 @@ pub enum DatabaseError {
     /// The stock would become negative.
     #[error(transparent)]
     StockTooLow(#[from] crate::commerce::stock::StockTooLow),
+    /// An order cannot take that step from where it stands.
+    #[error(transparent)]
+    NoSuchStep(#[from] crate::commerce::orders::NoSuchStep),
     /// A unique value (SKU, slug) is taken, or the catalogue is not empty.
     #[error("already exists: {0}")]
     AlreadyExists(String),

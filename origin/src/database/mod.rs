@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::commerce::categories::{Category, CategoryCount};
 use crate::commerce::changes::Change;
 use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
+use crate::commerce::orders::{NewOrder, Order, OrderEvent, OrderState, Placed};
 use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery};
 use crate::commerce::shop::ShopSettings;
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
@@ -118,6 +119,24 @@ questions! {
     fn shop_settings(&self) -> Option<ShopSettings>;
     /// Writes the shop's settings, whatever their version was; leaves a change tagged `shop`.
     fn put_shop_settings(&self, settings: &ShopSettings, at: Timestamp) -> ShopSettings;
+
+    /// Places an order and holds its stock: all of its lines or none, in one step that is on disk before this answers.
+    /// The same key places nothing twice, however often and from wherever it is sent.
+    fn place_order(&self, order: &NewOrder) -> Placed;
+    /// An order by its id.
+    fn order_by_id(&self, id: &str) -> Option<Order>;
+    /// An order by what its customer was given to follow it.
+    fn order_by_tracking_token(&self, token: &str) -> Option<Order>;
+    /// An order by its number.
+    fn order_by_number(&self, number: i64) -> Option<Order>;
+    /// Orders in a state (or in any), newest first, with numbers below `before`, at most `limit`.
+    fn orders_before(&self, state: Option<OrderState>, before: Option<i64>, limit: u32) -> Vec<Order>;
+    /// Ids of orders that were not paid in time, longest overdue first, at most `limit`.
+    fn orders_due(&self, at: Timestamp, limit: u32) -> Vec<String>;
+    /// Takes an order one step on, and puts its stock back where that step gives it up, both or neither. Refuses
+    /// ([`DatabaseError::NoSuchStep`]) a state that does not follow, and with `expected_version`
+    /// ([`DatabaseError::VersionConflict`]) an order that somebody else has changed.
+    fn step_order(&self, id: &str, event: &OrderEvent, expected_version: Option<i64>) -> Order;
 
     /// The last number of the `changes` sequence; 0 before the first.
     fn last_sequence(&self) -> i64;

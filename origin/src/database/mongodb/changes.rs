@@ -95,36 +95,38 @@ impl Mongo {
     }
 }
 
-/// Appends to the sequence, inside the transaction of the write that it tells of. The counter's document makes writers
-/// wait for each other, so the numbers come to light in their order.
+/// Appends to the sequence, inside the transaction of the write that it tells of.
 pub(super) async fn append(
     this: &Mongo,
     session: &mut ClientSession,
     change: NewChange,
     at: Timestamp,
 ) -> Result<(), Failure> {
-    let counters = this.collection("counters");
-    let counted = counters.find_one_and_update(
-        doc! { "_id": "changes" },
-        doc! { "$inc": { "last": 1_i64 } },
-    );
-    let counted = counted
-        .upsert(true)
-        .return_document(ReturnDocument::After)
-        .session(&mut *session)
-        .await?;
-    let sequence = counted.and_then(|counted| counted.get_i64("last").ok());
-    let sequence = sequence.ok_or_else(|| DatabaseError::Corrupt("counters.changes".to_owned()))?;
+    append_all(this, session, vec![change], at).await
+}
+
+/// Appends several, one after the other. The counter's document makes writers wait for each other, so the numbers come
+/// to light in their order.
+pub(super) async fn append_all(
+    this: &Mongo,
+    session: &mut ClientSession,
+    new: Vec<NewChange>,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let last = count(this, session, "changes", new.len()).await?;
+    let first = last - i64::try_from(new.len()).unwrap_or(0) + 1;
+    let stored = new.into_iter().zip(first..).map(|(change, sequence)| {
+        doc! {
+            "_id": sequence,
+            "at": at.as_microsecond(),
+            "entity": change.entity,
+            "entity_id": change.entity_id,
+            "tags": change.tags,
+        }
+    });
     let changes = this.collection("changes");
-    let stored = doc! {
-        "_id": sequence,
-        "at": at.as_microsecond(),
-        "entity": change.entity,
-        "entity_id": change.entity_id,
-        "tags": change.tags,
-    };
-    changes.insert_one(stored).session(&mut *session).await?;
-    let too_old = sequence - i64::from(this.0.changes_kept);
+    changes.insert_many(stored).session(&mut *session).await?;
+    let too_old = last - i64::from(this.0.changes_kept);
     if too_old > 0 {
         changes
             .delete_many(doc! { "_id": { "$lte": too_old } })
@@ -132,6 +134,26 @@ pub(super) async fn append(
             .await?;
     }
     Ok(())
+}
+
+/// Counts a counter on by `by`, and answers with its last number.
+pub(super) async fn count(
+    this: &Mongo,
+    session: &mut ClientSession,
+    counter: &str,
+    by: usize,
+) -> Result<i64, Failure> {
+    let by = i64::try_from(by).unwrap_or(i64::MAX);
+    let counters = this.collection("counters");
+    let update = doc! { "$inc": { "last": by } };
+    let counted = counters.find_one_and_update(doc! { "_id": counter }, update);
+    let counted = counted
+        .upsert(true)
+        .return_document(ReturnDocument::After)
+        .session(session)
+        .await?;
+    let last = counted.and_then(|counted| counted.get_i64("last").ok());
+    Ok(last.ok_or_else(|| DatabaseError::Corrupt(format!("counters.{counter}")))?)
 }
 
 fn change(document: &Document) -> Answer<Change> {

@@ -158,13 +158,17 @@ pub(super) async fn with_product(
     .await
 }
 
-/// The same, each with its public word.
-pub(super) async fn words_with_product(
+/// The active combos that contain any of these products, in order of id, each with its public word.
+pub(super) async fn words_with_products(
     this: &Mongo,
     session: &mut ClientSession,
-    id: &str,
+    ids: &[&str],
 ) -> Result<Vec<((String, ComboKind), Availability)>, Failure> {
-    let combos = with_product(this, session, id).await?;
+    let filter = doc! { "components": { "$in": ids }, "active": true };
+    let combos = find(this, session, filter, doc! { "_id": 1 }).await?;
+    if combos.is_empty() {
+        return Ok(Vec::new());
+    }
     let with_parts = with_parts(this, session, combos).await?;
     Ok(with_parts
         .into_iter()

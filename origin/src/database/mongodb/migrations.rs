@@ -12,7 +12,7 @@ use crate::commerce::ids;
 use crate::commerce::products::ProductSort;
 
 /// The newest schema this program knows.
-const KNOWN: i64 = 1;
+const KNOWN: i64 = 2;
 /// A lock older than this belongs to a program that died.
 const LOCK_SECONDS: i64 = 60;
 /// How often a lock that another program holds is asked for again.
@@ -71,6 +71,9 @@ async fn steps(database: &Database) -> Answer<String> {
     if found < 1 {
         catalogue(database).await.map_err(DatabaseError::from)?;
     }
+    if found < 2 {
+        orders(database).await.map_err(DatabaseError::from)?;
+    }
     let version = doc! { "$set": { "version": KNOWN } };
     meta.update_one(doc! { "_id": "schema" }, version)
         .upsert(true)
@@ -102,7 +105,7 @@ pub(super) fn order_field(sort: ProductSort) -> &'static str {
 
 /// Step 1: collections and indexes of the catalogue. Collections are made here: a transaction cannot always make one.
 async fn catalogue(database: &Database) -> Result<(), Failure> {
-    for name in [
+    let names = [
         "products",
         "stock",
         "stock_movements",
@@ -112,14 +115,8 @@ async fn catalogue(database: &Database) -> Result<(), Failure> {
         "changes",
         "counters",
         "meta",
-    ] {
-        match database.create_collection(name).await {
-            Err(error) if !error.to_string().contains("NamespaceExists") => {
-                return Err(error.into());
-            }
-            _ => {}
-        }
-    }
+    ];
+    make(database, &names).await?;
     let products = database.collection::<Document>("products");
     for sort in ProductSort::OF_DATABASE {
         let field = order_field(sort);
@@ -156,6 +153,38 @@ async fn catalogue(database: &Database) -> Result<(), Failure> {
             false,
         ))
         .await?;
+    Ok(())
+}
+
+/// Step 2: orders, and the keys of the requests that placed them.
+async fn orders(database: &Database) -> Result<(), Failure> {
+    make(database, &["orders", "order_keys"]).await?;
+    let orders = database.collection::<Document>("orders");
+    for (keys, name, unique) in [
+        (doc! { "number": -1 }, "number", true),
+        (doc! { "tracking_token": 1 }, "tracking_token", true),
+        (doc! { "state": 1, "number": -1 }, "state", false),
+    ] {
+        orders.create_index(index(keys, name, unique)).await?;
+    }
+    let mut due = index(doc! { "expires_at": 1 }, "due", false);
+    if let Some(options) = &mut due.options {
+        options.sparse = Some(true);
+    }
+    orders.create_index(due).await?;
+    Ok(())
+}
+
+/// Makes collections that are not there yet.
+async fn make(database: &Database, names: &[&str]) -> Result<(), Failure> {
+    for name in names {
+        match database.create_collection(*name).await {
+            Err(error) if !error.to_string().contains("NamespaceExists") => {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 

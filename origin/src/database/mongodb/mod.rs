@@ -6,6 +6,7 @@ mod changes;
 mod combos;
 mod error;
 mod migrations;
+mod orders;
 mod products;
 mod sessions;
 mod stock;
@@ -19,6 +20,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, ClientSession, Collection};
+use tokio::sync::mpsc;
 
 use self::error::Failure;
 use self::sessions::{Lease, Sessions};
@@ -40,6 +42,7 @@ struct Shared {
     socket_timeout: Duration,
     changes_kept: u32,
     size_max: u32,
+    orders: mpsc::Sender<orders::Waiting>,
 }
 
 type Working<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -67,7 +70,8 @@ impl Mongo {
         let database = client.database(&settings.database);
         let database_id = migrations::run(&database).await?;
         let leases = sessions::pool(client, &config.pool).await?;
-        Ok(Self(Arc::new(Shared {
+        let (orders, waiting) = orders::queue();
+        let shared = Arc::new(Shared {
             database,
             leases,
             database_id,
@@ -75,7 +79,10 @@ impl Mongo {
             socket_timeout: socket_timeout(&settings.uri, settings.socket_timeout_ms),
             changes_kept: config.changes_kept,
             size_max: config.pool.size_max,
-        })))
+            orders,
+        });
+        tokio::spawn(orders::write_batches(Arc::downgrade(&shared), waiting));
+        Ok(Self(shared))
     }
 
     fn collection(&self, name: &str) -> Collection<Document> {

@@ -1,5 +1,7 @@
 //! Stock and its ledger.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::ClientSession;
@@ -9,7 +11,8 @@ use super::super::DatabaseError;
 use super::error::Failure;
 use super::{Answer, Mongo, changes, combos};
 use crate::commerce::availability::Availability;
-use crate::commerce::changes::{NewChange, tags_of_stock_change};
+use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
+use crate::commerce::reservation::{Moved, Shelf};
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 
 impl Mongo {
@@ -75,7 +78,7 @@ async fn adjust(
     let record = adjustment
         .applied_to(&before)
         .map_err(DatabaseError::from)?;
-    let combos_before = combos::words_with_product(this, session, id).await?;
+    let combos_before = combos::words_with_products(this, session, &[id]).await?;
     let update = doc! { "$set": { "available": record.available, "version": record.version } };
     this.collection("stock")
         .update_one(doc! { "_id": id }, update)
@@ -95,7 +98,7 @@ async fn adjust(
         product.availability = word_after;
         this.put_product(session, &product).await?;
     }
-    let combos_after = combos::words_with_product(this, session, id).await?;
+    let combos_after = combos::words_with_products(this, session, &[id]).await?;
     let pairs = combos_before.into_iter().zip(combos_after);
     let changed: Vec<_> = pairs
         .filter(|(before, after)| before.1 != after.1)
@@ -126,18 +129,18 @@ pub(super) async fn record(
         .find_one(doc! { "_id": id })
         .session(session)
         .await?;
-    let number = |found: &Document, name: &str| {
-        found
-            .get_i64(name)
-            .map_err(|_| DatabaseError::Corrupt(format!("stock.{name}")))
-    };
-    let Some(found) = found else { return Ok(None) };
-    Ok(Some(StockRecord {
-        product_id: id.to_owned(),
-        available: number(&found, "available")?,
-        low_at: number(&found, "low_at")?,
-        version: number(&found, "version")?,
-    }))
+    Ok(found.as_ref().map(of_document).transpose()?)
+}
+
+fn of_document(found: &Document) -> Answer<StockRecord> {
+    let corrupt = |name: &str| DatabaseError::Corrupt(format!("stock.{name}"));
+    let number = |name: &str| found.get_i64(name).map_err(|_| corrupt(name));
+    Ok(StockRecord {
+        product_id: found.get_str("_id").map_err(|_| corrupt("_id"))?.to_owned(),
+        available: number("available")?,
+        low_at: number("low_at")?,
+        version: number("version")?,
+    })
 }
 
 /// A ledger row; `number` is the stock's version after it, so rows of one product have an order.
@@ -166,4 +169,91 @@ fn movement(document: &Document) -> Answer<StockMovement> {
             .to_owned(),
         at: Timestamp::from_microsecond(at).map_err(|_| corrupt("at"))?,
     })
+}
+
+/// The stock of these products, to decide on.
+pub(super) async fn shelf(
+    this: &Mongo,
+    session: &mut ClientSession,
+    ids: &BTreeSet<String>,
+) -> Result<Shelf, Failure> {
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let stock = this.collection("stock");
+    let find = stock.find(doc! { "_id": { "$in": ids } });
+    let mut found = find.session(&mut *session).await?;
+    let documents: Vec<Document> = found.stream(session).try_collect().await?;
+    let records: Vec<_> = documents.iter().map(of_document).collect::<Answer<_>>()?;
+    Ok(Shelf::new(records))
+}
+
+/// Writes what was decided, each movement with its reason: stock, ledger, public words. Answers with the tags of what
+/// went stale.
+pub(super) async fn put_shelf(
+    this: &Mongo,
+    session: &mut ClientSession,
+    shelf: &Shelf,
+    moved: &[(Moved, String)],
+    at: Timestamp,
+) -> Result<Vec<String>, Failure> {
+    let ids: Vec<_> = shelf
+        .changed()
+        .map(|(_, now)| now.product_id.as_str())
+        .collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let combos_before = combos::words_with_products(this, session, &ids).await?;
+    update_stock(this, session, shelf).await?;
+    let rows = moved.iter().map(|(each, reason)| {
+        let after = &each.after;
+        movement_document(&after.product_id, each.delta, reason, at, after.version)
+    });
+    let movements = this.collection("stock_movements");
+    movements.insert_many(rows).session(&mut *session).await?;
+    let mut tags = Vec::new();
+    for (before, now) in shelf.changed() {
+        let word = Availability::of(now.available, now.low_at);
+        if word != Availability::of(before.available, before.low_at) {
+            let mut product = this.required_product(session, &now.product_id).await?;
+            product.availability = word;
+            this.put_product(session, &product).await?;
+            tags.extend(tags_of_stock_change(&product, true, &[]));
+        }
+    }
+    let combos_after = combos::words_with_products(this, session, &ids).await?;
+    tags.extend(tags_of_combo_words(combos_before, combos_after));
+    tags.sort();
+    tags.dedup();
+    Ok(tags)
+}
+
+/// All stocks in one command, each only where it still is what was read.
+async fn update_stock(
+    this: &Mongo,
+    session: &mut ClientSession,
+    shelf: &Shelf,
+) -> Result<(), Failure> {
+    let updates: Vec<_> = shelf
+        .changed()
+        .map(|(before, now)| {
+            doc! {
+                "q": { "_id": &now.product_id, "version": before.version },
+                "u": { "$set": { "available": now.available, "version": now.version } },
+            }
+        })
+        .collect();
+    let wanted = updates.len();
+    let command = doc! { "update": "stock", "updates": updates };
+    let done = this
+        .0
+        .database
+        .run_command(command)
+        .session(session)
+        .await?;
+    let changed = done.get_i32("nModified").unwrap_or(0);
+    if usize::try_from(changed).ok() != Some(wanted) {
+        let text = format!("{changed} of {wanted} stocks were as they had been read: {done}");
+        return Err(DatabaseError::Unavailable(text).into());
+    }
+    Ok(())
 }

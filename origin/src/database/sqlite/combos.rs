@@ -1,5 +1,7 @@
 //! Questions about bundles and gift boxes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Answer, Sqlite, rows};
@@ -115,6 +117,20 @@ pub(super) fn words_containing(
         Ok((key, with_parts(connection, combo)?.availability))
     });
     words.collect()
+}
+
+/// The active combos that contain any of these products, in order of id, each with its public word.
+pub(super) fn words_containing_any(
+    connection: &Connection,
+    product_ids: &[&String],
+) -> Answer<Vec<((String, ComboKind), Availability)>> {
+    let mut words = BTreeMap::new();
+    for id in product_ids {
+        for ((combo, kind), word) in words_containing(connection, id)? {
+            words.insert(combo.clone(), ((combo, kind), word));
+        }
+    }
+    Ok(words.into_values().collect())
 }
 
 fn combos_with(connection: &Connection, product_id: &str) -> Answer<Vec<Combo>> {

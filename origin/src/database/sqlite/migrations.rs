@@ -7,7 +7,10 @@ use super::Answer;
 use crate::commerce::ids;
 
 /// Each step runs once, in order; its number is its place, counted from one.
-const STEPS: &[&str] = &[include_str!("migrations/0001_catalogue.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_catalogue.sql"),
+    include_str!("migrations/0002_orders.sql"),
+];
 
 /// Brings the schema up to date under the database's write lock, and answers with the database's id.
 pub(super) fn run(connection: &mut Connection) -> Answer<String> {

@@ -5,6 +5,7 @@ mod catalogue;
 mod changes;
 mod combos;
 mod migrations;
+mod orders;
 mod products;
 mod readers;
 mod rows;

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::error::DatabaseError;
 use super::{Answer, Sqlite, changes, combos, products, rows};
 use crate::commerce::availability::Availability;
-use crate::commerce::changes::{NewChange, tags_of_stock_change};
+use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
+use crate::commerce::reservation::{Moved, Shelf};
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 
 impl Sqlite {
@@ -138,4 +139,48 @@ pub(super) fn write_movement(
         )?
         .execute(params![id, delta, reason, at.as_microsecond()])?;
     Ok(())
+}
+
+/// The stock of these products, to decide on.
+pub(super) fn shelf<'a>(
+    connection: &Connection,
+    ids: impl Iterator<Item = &'a String>,
+) -> Answer<Shelf> {
+    let found: Vec<_> = ids
+        .map(|id| record(connection, id))
+        .collect::<Answer<_>>()?;
+    Ok(Shelf::new(found.into_iter().flatten()))
+}
+
+/// Writes what was decided: stock, ledger, public words. Answers with the tags of what went stale.
+pub(super) fn put_shelf(
+    connection: &Connection,
+    shelf: &Shelf,
+    moved: &[Moved],
+    reason: &str,
+    at: Timestamp,
+) -> Answer<Vec<String>> {
+    let ids: Vec<_> = shelf.changed().map(|(_, now)| &now.product_id).collect();
+    let combos_before = combos::words_containing_any(connection, &ids)?;
+    for each in moved {
+        write_movement(connection, &each.after.product_id, each.delta, reason, at)?;
+    }
+    let mut tags = Vec::new();
+    for (before, now) in shelf.changed() {
+        connection
+            .prepare_cached("UPDATE stock SET available = ?2, version = ?3 WHERE product_id = ?1")?
+            .execute(params![now.product_id, now.available, now.version])?;
+        let word = Availability::of(now.available, now.low_at);
+        if word != Availability::of(before.available, before.low_at) {
+            let mut product = products::required(connection, &now.product_id)?;
+            product.availability = word;
+            products::put(connection, &product)?;
+            tags.extend(tags_of_stock_change(&product, true, &[]));
+        }
+    }
+    let combos_after = combos::words_containing_any(connection, &ids)?;
+    tags.extend(tags_of_combo_words(combos_before, combos_after));
+    tags.sort();
+    tags.dedup();
+    Ok(tags)
 }

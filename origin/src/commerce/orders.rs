@@ -1,0 +1,342 @@
+//! Orders: what they hold, and which states follow which.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::quote::Quote;
+use super::reservation::Shortage;
+
+/// Where an order stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// Stock is held; the payment is not there yet.
+    AwaitingPayment,
+    /// The customer says it is paid; staff look.
+    PaymentReview,
+    /// It will be sent.
+    Confirmed,
+    /// It is packed.
+    Packed,
+    /// It is on its way.
+    Dispatched,
+    /// It has arrived.
+    Delivered,
+    /// It was not paid in time; its stock is free again.
+    Expired,
+    /// It was called off before it was sent; its stock is free again.
+    Cancelled,
+    /// It was called off after it was paid: money is owed.
+    RefundDue,
+    /// The money went back.
+    Refunded,
+    /// It came back after delivery.
+    Returned,
+}
+
+impl OrderState {
+    /// Every state.
+    pub const ALL: [Self; 11] = [
+        Self::AwaitingPayment,
+        Self::PaymentReview,
+        Self::Confirmed,
+        Self::Packed,
+        Self::Dispatched,
+        Self::Delivered,
+        Self::Expired,
+        Self::Cancelled,
+        Self::RefundDue,
+        Self::Refunded,
+        Self::Returned,
+    ];
+
+    /// The word in both databases and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::PaymentReview => "payment_review",
+            Self::Confirmed => "confirmed",
+            Self::Packed => "packed",
+            Self::Dispatched => "dispatched",
+            Self::Delivered => "delivered",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::RefundDue => "refund_due",
+            Self::Refunded => "refunded",
+            Self::Returned => "returned",
+        }
+    }
+
+    /// The state of a word; `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// The states that may follow.
+    pub fn followers(self) -> &'static [Self] {
+        use OrderState as S;
+        match self {
+            S::AwaitingPayment => &[S::PaymentReview, S::Confirmed, S::Expired, S::Cancelled],
+            S::PaymentReview => &[S::AwaitingPayment, S::Confirmed, S::Cancelled, S::RefundDue],
+            S::Confirmed => &[S::Packed, S::Cancelled, S::RefundDue],
+            S::Packed => &[S::Dispatched, S::Cancelled, S::RefundDue],
+            S::Dispatched => &[S::Delivered],
+            S::Delivered => &[S::Returned],
+            S::RefundDue => &[S::Refunded],
+            S::Returned => &[S::RefundDue],
+            S::Expired | S::Cancelled | S::Refunded => &[],
+        }
+    }
+
+    /// Whether an order in this state holds stock that a customer may still get, or has got.
+    pub fn holds_stock(self) -> bool {
+        !matches!(
+            self,
+            Self::Expired | Self::Cancelled | Self::RefundDue | Self::Refunded | Self::Returned
+        )
+    }
+}
+
+/// How the customer will pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMethod {
+    /// On delivery; such an order is confirmed at once.
+    CashOnDelivery,
+    /// By bank transfer or UPI, with a reference that staff check.
+    BankTransfer,
+}
+
+/// Who ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Contact {
+    /// Name.
+    pub name: String,
+    /// Phone number: ten digits, without the country's.
+    pub phone: String,
+    /// Mail address, lower case.
+    pub email: String,
+}
+
+/// Where it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Address {
+    /// House and street.
+    pub line1: String,
+    /// Anything more.
+    pub line2: String,
+    /// City, town or village.
+    pub city: String,
+    /// State.
+    pub state: String,
+    /// Six digits.
+    pub pincode: String,
+}
+
+/// An order that is to be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Made by the origin, unguessable.
+    pub id: String,
+    /// What lets a stranger see how the order stands; unguessable.
+    pub tracking_token: String,
+    /// The client's key: the same key never makes a second order.
+    pub idempotency_key: String,
+    /// Of the request's body: the same key with another body is a mistake.
+    pub body_hash: String,
+    /// Who ordered.
+    pub contact: Contact,
+    /// Where it goes.
+    pub address: Address,
+    /// How it will be paid.
+    pub payment: PaymentMethod,
+    /// What it is made of, and what it costs.
+    pub quote: Quote,
+    /// When.
+    pub at: Timestamp,
+    /// When its stock is free again unless it is paid.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An order as the databases keep it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Order {
+    /// Unguessable.
+    pub id: String,
+    /// From a sequence without doubles; for people.
+    pub number: i64,
+    /// What lets a stranger see how the order stands.
+    pub tracking_token: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Who ordered.
+    pub contact: Contact,
+    /// Where it goes.
+    pub address: Address,
+    /// How it will be paid.
+    pub payment: PaymentMethod,
+    /// What it is made of, and what it cost when it was placed.
+    pub quote: Quote,
+    /// Every state it was in, the first one first.
+    pub history: Vec<OrderEvent>,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// When its stock is free again unless it is paid.
+    pub expires_at: Option<Timestamp>,
+    /// Counts changes, from 1.
+    pub version: i64,
+}
+
+/// One step of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct OrderEvent {
+    /// The state it came into.
+    pub state: OrderState,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it: `customer`, `shop` (by itself), or a member of staff.
+    pub by: String,
+    /// Why, for staff.
+    pub note: String,
+}
+
+/// What came of placing an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is placed, its stock is held.
+    New(Order),
+    /// The same request placed it before.
+    Before(Order),
+    /// The key was used with another body.
+    OtherBody,
+    /// There is too little of these; nothing was held.
+    Short(Vec<Shortage>),
+}
+
+/// A step that does not follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an order that is {} cannot become {}", from.as_str(), to.as_str())]
+pub struct NoSuchStep {
+    /// Where it stands.
+    pub from: OrderState,
+    /// Where it should go.
+    pub to: OrderState,
+}
+
+impl NewOrder {
+    /// The order as it begins, with its number.
+    pub fn numbered(&self, number: i64) -> Order {
+        let state = match self.payment {
+            PaymentMethod::CashOnDelivery => OrderState::Confirmed,
+            PaymentMethod::BankTransfer => OrderState::AwaitingPayment,
+        };
+        let begun = OrderEvent {
+            state,
+            at: self.at,
+            by: "customer".to_owned(),
+            note: String::new(),
+        };
+        Order {
+            id: self.id.clone(),
+            number,
+            tracking_token: self.tracking_token.clone(),
+            state,
+            contact: self.contact.clone(),
+            address: self.address.clone(),
+            payment: self.payment,
+            quote: self.quote.clone(),
+            history: vec![begun],
+            placed_at: self.at,
+            expires_at: self
+                .expires_at
+                .filter(|_| state == OrderState::AwaitingPayment),
+            version: 1,
+        }
+    }
+}
+
+impl Order {
+    /// The order one step on.
+    ///
+    /// # Errors
+    /// [`NoSuchStep`] when that state does not follow.
+    pub fn stepped(&self, event: OrderEvent) -> Result<Self, NoSuchStep> {
+        let (from, to) = (self.state, event.state);
+        if !from.followers().contains(&to) {
+            return Err(NoSuchStep { from, to });
+        }
+        let mut next = self.clone();
+        next.state = to;
+        next.version += 1;
+        // Whoever says that he has paid is not thrown out while staff look.
+        if to != OrderState::AwaitingPayment {
+            next.expires_at = None;
+        }
+        next.history.push(event);
+        Ok(next)
+    }
+
+    /// Pieces that go back to the shelf when this order becomes `next`. What was sent and returned does not: staff look at
+    /// it first, and adjust the stock by hand.
+    pub fn released_by(&self, next: &Self) -> BTreeMap<String, u32> {
+        let was_sent = self.state == OrderState::Delivered;
+        if self.state.holds_stock() && !next.state.holds_stock() && !was_sent {
+            self.quote.pieces()
+        } else {
+            BTreeMap::new()
+        }
+    }
+
+    /// The number as people write it.
+    pub fn number_text(&self) -> String {
+        format!("CR{:06}", self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_one_word_and_can_be_reached() {
+        for state in OrderState::ALL {
+            assert_eq!(OrderState::parse(state.as_str()), Some(state));
+            let is_first = matches!(state, OrderState::AwaitingPayment | OrderState::Confirmed);
+            let is_reached = OrderState::ALL
+                .iter()
+                .any(|before| before.followers().contains(&state));
+            assert!(is_first || is_reached, "{state:?}");
+        }
+        assert_eq!(OrderState::parse("lost"), None);
+    }
+
+    #[test]
+    fn no_way_leads_stock_back_twice() {
+        // From a state that holds nothing, none is reached that holds something again.
+        for state in OrderState::ALL
+            .into_iter()
+            .filter(|state| !state.holds_stock())
+        {
+            for next in state.followers() {
+                assert!(!next.holds_stock(), "{state:?} → {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_graph_is_that_of_the_snapshot() {
+        let lines: Vec<_> = OrderState::ALL
+            .into_iter()
+            .map(|state| {
+                let next: Vec<_> = state.followers().iter().map(|next| next.as_str()).collect();
+                format!("{} -> {}", state.as_str(), next.join(", "))
+            })
+            .collect();
+        insta::assert_yaml_snapshot!(lines);
+    }
+}

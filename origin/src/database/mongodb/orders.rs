@@ -1,0 +1,387 @@
+//! Orders. Those that arrive while a batch is being written form the next one: one transaction for all of them, so that
+//! a hot product costs one write and not a storm of conflicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::ClientSession;
+use mongodb::bson::{Document, doc};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::DatabaseError;
+use super::error::Failure;
+use super::products::{from_json, to_json};
+use super::{Answer, Mongo, Shared, changes, stock};
+use crate::commerce::changes::NewChange;
+use crate::commerce::orders::{NewOrder, Order, OrderEvent, OrderState, Placed};
+use crate::commerce::reservation::Moved;
+
+/// Orders that may wait for a batch; more are answered 503.
+const WAITING_MAX: usize = 1024;
+/// Orders of one transaction.
+const BATCH_MAX: usize = 128;
+
+/// An order and whoever waits for it.
+pub(super) struct Waiting {
+    order: NewOrder,
+    answer: oneshot::Sender<Answer<Placed>>,
+}
+
+/// The way to the task that writes batches; it ends when the database is dropped.
+pub(super) fn queue() -> (mpsc::Sender<Waiting>, mpsc::Receiver<Waiting>) {
+    mpsc::channel(WAITING_MAX)
+}
+
+/// Writes one batch after the other.
+pub(super) async fn write_batches(database: Weak<Shared>, mut queue: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let Some(shared) = database.upgrade() else {
+            return;
+        };
+        let (orders, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|waiting| (waiting.order, waiting.answer))
+            .unzip();
+        let placed = Box::pin(Mongo(shared).place_together(orders)).await;
+        for (answer, placed) in answers.into_iter().zip(placed) {
+            // A caller that went away no longer wants its answer; the order stands.
+            let _ = answer.send(placed);
+        }
+    }
+}
+
+impl Mongo {
+    /// See [`super::super::Database::place_order`].
+    pub async fn place_order(&self, order: &NewOrder) -> Answer<Placed> {
+        let (answer, placed) = oneshot::channel();
+        let order = order.clone();
+        let sent = self.0.orders.try_send(Waiting { order, answer });
+        sent.map_err(|_| DatabaseError::PoolTimeout)?;
+        let ended = |_| DatabaseError::Unavailable("the order was not written".to_owned());
+        placed.await.map_err(ended)?
+    }
+
+    /// One answer for each order. When the whole does not go through, its halves are tried: an order that spoils a batch
+    /// must not fail the others. What became of a commit without an answer is read from the keys.
+    async fn place_together(&self, orders: Vec<NewOrder>) -> Vec<Answer<Placed>> {
+        let orders = Arc::new(orders);
+        let these = Arc::clone(&orders);
+        let done = self
+            .write(move |this, session| {
+                let orders = Arc::clone(&these);
+                Box::pin(async move { place_all(this, session, &orders).await })
+            })
+            .await;
+        let error = match done {
+            Ok(placed) => return placed.into_iter().map(Ok).collect(),
+            Err(error) => error,
+        };
+        if orders.len() > 1 {
+            let mut first = orders.to_vec();
+            let second = first.split_off(orders.len() / 2);
+            let mut answers = Box::pin(self.place_together(first)).await;
+            answers.append(&mut Box::pin(self.place_together(second)).await);
+            return answers;
+        }
+        let Some(order) = orders.first() else {
+            return Vec::new();
+        };
+        match self.placed_with(&order.idempotency_key).await {
+            Ok(Some(known)) if known.id == order.id => vec![Ok(Placed::New(known))],
+            _ => vec![Err(error)],
+        }
+    }
+
+    async fn placed_with(&self, key: &str) -> Answer<Option<Order>> {
+        let key = key.to_owned();
+        self.read(move |this, session| {
+            Box::pin(async move {
+                let known = keys(this, session, &[key.as_str()]).await?;
+                match known.get(&key) {
+                    Some((_, id)) => one(this, session, doc! { "_id": id }).await,
+                    None => Ok(None),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn one_order(&self, filter: Document) -> Answer<Option<Order>> {
+        self.read(move |this, session| Box::pin(async move { one(this, session, filter).await }))
+            .await
+    }
+
+    /// See [`super::super::Database::order_by_id`].
+    pub async fn order_by_id(&self, id: &str) -> Answer<Option<Order>> {
+        self.one_order(doc! { "_id": id }).await
+    }
+
+    /// See [`super::super::Database::order_by_tracking_token`].
+    pub async fn order_by_tracking_token(&self, token: &str) -> Answer<Option<Order>> {
+        self.one_order(doc! { "tracking_token": token }).await
+    }
+
+    /// See [`super::super::Database::order_by_number`].
+    pub async fn order_by_number(&self, number: i64) -> Answer<Option<Order>> {
+        self.one_order(doc! { "number": number }).await
+    }
+
+    /// See [`super::super::Database::orders_before`].
+    pub async fn orders_before(
+        &self,
+        state: Option<OrderState>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Answer<Vec<Order>> {
+        let mut filter = doc! { "number": { "$lt": before.unwrap_or(i64::MAX) } };
+        if let Some(state) = state {
+            filter.insert("state", state.as_str());
+        }
+        let found = self
+            .find_orders(filter, doc! { "number": -1 }, limit)
+            .await?;
+        found.iter().map(from_json).collect()
+    }
+
+    /// See [`super::super::Database::orders_due`].
+    pub async fn orders_due(&self, at: Timestamp, limit: u32) -> Answer<Vec<String>> {
+        let filter = doc! { "expires_at": { "$lte": at.as_microsecond() } };
+        let found = self
+            .find_orders(filter, doc! { "expires_at": 1 }, limit)
+            .await?;
+        let id = |order: &Document| order.get_str("_id").ok().map(str::to_owned);
+        Ok(found.iter().filter_map(id).collect())
+    }
+
+    async fn find_orders(
+        &self,
+        filter: Document,
+        order: Document,
+        limit: u32,
+    ) -> Answer<Vec<Document>> {
+        self.read(move |this, session| {
+            Box::pin(async move {
+                let orders = this.collection("orders");
+                let find = orders.find(filter).sort(order).limit(i64::from(limit));
+                let mut found = find.session(&mut *session).await?;
+                Ok(found.stream(session).try_collect().await?)
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::step_order`].
+    pub async fn step_order(
+        &self,
+        id: &str,
+        event: &OrderEvent,
+        expected_version: Option<i64>,
+    ) -> Answer<Order> {
+        let (id, event) = (id.to_owned(), event.clone());
+        self.write(move |this, session| {
+            let (id, event) = (id.clone(), event.clone());
+            Box::pin(async move { step(this, session, &id, event, expected_version).await })
+        })
+        .await
+    }
+}
+
+/// What was decided of a batch, before any of it is written.
+#[derive(Default)]
+struct Decided {
+    answers: Vec<Option<Placed>>,
+    /// Place in the batch, and the movements.
+    accepted: Vec<(usize, Vec<Moved>)>,
+    /// Same key as an earlier one of the batch: its place, and the earlier one's.
+    doubles: Vec<(usize, usize)>,
+}
+
+async fn place_all(
+    this: &Mongo,
+    session: &mut ClientSession,
+    orders: &[NewOrder],
+) -> Result<Vec<Placed>, Failure> {
+    let wanted: Vec<_> = orders.iter().map(|o| o.idempotency_key.as_str()).collect();
+    let known = keys(this, session, &wanted).await?;
+    let products: BTreeSet<_> = orders
+        .iter()
+        .flat_map(|order| order.quote.pieces().into_keys())
+        .collect();
+    let mut shelf = stock::shelf(this, session, &products).await?;
+    let mut decided = Decided::default();
+    let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, order) in orders.iter().enumerate() {
+        let key = order.idempotency_key.as_str();
+        let answer = if let Some((body_hash, id)) = known.get(key) {
+            Some(before(this, session, order, body_hash, id).await?)
+        } else if let Some(earlier) = first_with.get(key) {
+            decided.doubles.push((place, *earlier));
+            None
+        } else {
+            match shelf.take(&order.quote.pieces()) {
+                Ok(moved) => {
+                    first_with.insert(key, place);
+                    decided.accepted.push((place, moved));
+                    None
+                }
+                Err(short) => Some(Placed::Short(short)),
+            }
+        };
+        decided.answers.push(answer);
+    }
+    let Some(first) = decided.accepted.first() else {
+        return Ok(decided.answers.into_iter().flatten().collect());
+    };
+    let at = orders[first.0].at;
+    let last = changes::count(this, session, "orders", decided.accepted.len()).await?;
+    let mut number = last - i64::try_from(decided.accepted.len()).unwrap_or(0);
+    let mut moved = Vec::new();
+    let mut new = Vec::new();
+    for (place, movements) in &decided.accepted {
+        number += 1;
+        let order = orders[*place].numbered(number);
+        let reason = format!("order {}", order.number_text());
+        moved.extend(movements.iter().map(|each| (each.clone(), reason.clone())));
+        new.push((&orders[*place], order.clone()));
+        decided.answers[*place] = Some(Placed::New(order));
+    }
+    let tags = stock::put_shelf(this, session, &shelf, &moved, at).await?;
+    insert(this, session, &new, tags, at).await?;
+    for (place, earlier) in decided.doubles {
+        decided.answers[place] = Some(match &decided.answers[earlier] {
+            Some(Placed::New(order)) if orders[place].body_hash == orders[earlier].body_hash => {
+                Placed::Before(order.clone())
+            }
+            _ => Placed::OtherBody,
+        });
+    }
+    Ok(decided.answers.into_iter().flatten().collect())
+}
+
+/// The answer to an order whose key is known already.
+async fn before(
+    this: &Mongo,
+    session: &mut ClientSession,
+    order: &NewOrder,
+    body_hash: &str,
+    id: &str,
+) -> Result<Placed, Failure> {
+    if order.body_hash != body_hash {
+        return Ok(Placed::OtherBody);
+    }
+    let found = one(this, session, doc! { "_id": id }).await?;
+    let missing = || DatabaseError::Corrupt(format!("order {id} is gone"));
+    Ok(Placed::Before(found.ok_or_else(missing)?))
+}
+
+/// Writes orders, their keys and their traces. The first trace carries what the whole batch made stale.
+async fn insert(
+    this: &Mongo,
+    session: &mut ClientSession,
+    new: &[(&NewOrder, Order)],
+    mut tags: Vec<String>,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let stored: Vec<_> = new
+        .iter()
+        .map(|(_, order)| document(order))
+        .collect::<Answer<_>>()?;
+    let orders = this.collection("orders");
+    orders.insert_many(stored).session(&mut *session).await?;
+    let keys = new.iter().map(|(new, order)| {
+        doc! { "_id": &new.idempotency_key, "body_hash": &new.body_hash, "order_id": &order.id }
+    });
+    let order_keys = this.collection("order_keys");
+    order_keys.insert_many(keys).session(&mut *session).await?;
+    let traces = new.iter().map(|(_, order)| NewChange {
+        entity: "order",
+        entity_id: order.id.clone(),
+        tags: std::mem::take(&mut tags),
+    });
+    changes::append_all(this, session, traces.collect(), at).await
+}
+
+async fn step(
+    this: &Mongo,
+    session: &mut ClientSession,
+    id: &str,
+    event: OrderEvent,
+    expected_version: Option<i64>,
+) -> Result<Order, Failure> {
+    let found = one(this, session, doc! { "_id": id }).await?;
+    let before = found.ok_or_else(|| DatabaseError::NotFound {
+        entity: "order",
+        id: id.to_owned(),
+    })?;
+    if let Some(expected) = expected_version.filter(|expected| *expected != before.version) {
+        let actual = before.version;
+        return Err(DatabaseError::VersionConflict { expected, actual }.into());
+    }
+    let at = event.at;
+    let next = before.stepped(event).map_err(DatabaseError::from)?;
+    let released = before.released_by(&next);
+    let mut tags = Vec::new();
+    if !released.is_empty() {
+        let products = released.keys().cloned().collect();
+        let mut shelf = stock::shelf(this, session, &products).await?;
+        let reason = format!("order {} {}", next.number_text(), next.state.as_str());
+        let moved = shelf.put_back(&released);
+        let moved: Vec<_> = moved.into_iter().map(|m| (m, reason.clone())).collect();
+        tags = stock::put_shelf(this, session, &shelf, &moved, at).await?;
+    }
+    this.collection("orders")
+        .replace_one(doc! { "_id": id }, document(&next)?)
+        .session(&mut *session)
+        .await?;
+    let trace = NewChange {
+        entity: "order",
+        entity_id: next.id.clone(),
+        tags,
+    };
+    changes::append(this, session, trace, at).await?;
+    Ok(next)
+}
+
+/// Body hash and order id of the keys that are known.
+async fn keys(
+    this: &Mongo,
+    session: &mut ClientSession,
+    keys: &[&str],
+) -> Result<BTreeMap<String, (String, String)>, Failure> {
+    let order_keys = this.collection("order_keys");
+    let find = order_keys.find(doc! { "_id": { "$in": keys } });
+    let mut found = find.session(&mut *session).await?;
+    let documents: Vec<Document> = found.stream(session).try_collect().await?;
+    let known = documents.iter().filter_map(|key| {
+        let text = |name| key.get_str(name).ok().map(str::to_owned);
+        Some((text("_id")?, (text("body_hash")?, text("order_id")?)))
+    });
+    Ok(known.collect())
+}
+
+async fn one(
+    this: &Mongo,
+    session: &mut ClientSession,
+    filter: Document,
+) -> Result<Option<Order>, Failure> {
+    let orders = this.collection("orders");
+    let found = orders.find_one(filter).session(session).await?;
+    Ok(found.as_ref().map(from_json).transpose()?)
+}
+
+fn document(order: &Order) -> Answer<Document> {
+    let mut stored = doc! {
+        "_id": &order.id,
+        "number": order.number,
+        "tracking_token": &order.tracking_token,
+        "state": order.state.as_str(),
+        "document": to_json(order)?,
+    };
+    if let Some(expires_at) = order.expires_at {
+        stored.insert("expires_at", expires_at.as_microsecond());
+    }
+    Ok(stored)
+}

@@ -1,0 +1,403 @@
+//! What both databases promise of orders.
+
+use std::collections::BTreeMap;
+
+use crackers_origin::commerce::lines::{LineKey, LineKind};
+use crackers_origin::commerce::money::Paise;
+use crackers_origin::commerce::orders::{
+    Address, Contact, NewOrder, Order, OrderEvent, OrderState, PaymentMethod, Placed,
+};
+use crackers_origin::commerce::quote::{Quote, QuotedLine};
+use crackers_origin::commerce::stock::StockAdjustment;
+use crackers_origin::commerce::{ids, seed};
+use crackers_origin::database::{Database, DatabaseError};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Opened;
+use crate::promises::NOW;
+
+/// An order of so many pieces of these products.
+pub(crate) fn order_of(pieces: &[(&str, u32)]) -> NewOrder {
+    let lines = pieces.iter().map(|(id, quantity)| QuotedLine {
+        key: LineKey {
+            kind: LineKind::Product,
+            id: (*id).to_owned(),
+        },
+        sku: (*id).to_owned(),
+        name: (*id).to_owned(),
+        price: Paise(100),
+        quantity: *quantity,
+        total: Paise(100 * i64::from(*quantity)),
+        pieces: BTreeMap::from([((*id).to_owned(), *quantity)]),
+    });
+    let lines: Vec<_> = lines.collect();
+    let goods = Paise(lines.iter().map(|line| line.total.0).sum());
+    NewOrder {
+        id: ids::unguessable(),
+        tracking_token: ids::unguessable(),
+        idempotency_key: ids::unguessable(),
+        body_hash: "body".to_owned(),
+        contact: Contact {
+            name: "Meena".to_owned(),
+            phone: "9876543210".to_owned(),
+            email: "meena@example.in".to_owned(),
+        },
+        address: Address {
+            line1: "1, Main Street".to_owned(),
+            line2: String::new(),
+            city: "Sivakasi".to_owned(),
+            state: "Tamil Nadu".to_owned(),
+            pincode: "626123".to_owned(),
+        },
+        payment: PaymentMethod::BankTransfer,
+        quote: Quote {
+            lines,
+            goods,
+            saved: Paise(0),
+            packing: Paise(0),
+            rounding: Paise(0),
+            total: goods,
+        },
+        at: NOW,
+        expires_at: Some(NOW + SignedDuration::from_mins(30)),
+    }
+}
+
+pub(crate) fn event(state: OrderState) -> OrderEvent {
+    OrderEvent {
+        state,
+        at: NOW,
+        by: "test".to_owned(),
+        note: String::new(),
+    }
+}
+
+/// Products with this many pieces each.
+async fn stocked(database: &Database, pieces: i64, count: usize) -> Vec<String> {
+    let made = seed::catalogue(150, 1, || ());
+    let sellable = made.batch.products.iter().filter(|(p, _, _)| !p.restricted);
+    let ids: Vec<_> = sellable.take(count).map(|(p, _, _)| p.id.clone()).collect();
+    for id in &ids {
+        let adjusted = database.adjust_stock(id, StockAdjustment::To(pieces), "test", NOW);
+        adjusted.await.expect("it is adjusted");
+    }
+    ids
+}
+
+async fn available(database: &Database, id: &str) -> i64 {
+    let stock = database.stock(id).await.expect("an answer");
+    stock.expect("a stock").available
+}
+
+/// Stock is what its ledger adds up to.
+async fn ledger_holds(database: &Database, id: &str) {
+    let rows = database
+        .stock_movements(id, 10_000)
+        .await
+        .expect("a ledger");
+    let sum: i64 = rows.iter().map(|row| row.delta).sum();
+    assert_eq!(sum, available(database, id).await, "{id}");
+}
+
+fn placed(answer: Placed) -> Order {
+    match answer {
+        Placed::New(order) => order,
+        other => panic!("not placed: {other:?}"),
+    }
+}
+
+pub(crate) async fn an_order_takes_all_of_its_lines_or_nothing(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 10, 2).await;
+    let (a, b) = (ids[0].as_str(), ids[1].as_str());
+    let order = placed(
+        database
+            .place_order(&order_of(&[(a, 4), (b, 10)]))
+            .await
+            .unwrap(),
+    );
+    assert_eq!(
+        (order.number, order.state, order.version),
+        (1, OrderState::AwaitingPayment, 1)
+    );
+    assert_eq!(
+        (available(&database, a).await, available(&database, b).await),
+        (6, 0)
+    );
+
+    let Placed::Short(short) = database
+        .place_order(&order_of(&[(a, 6), (b, 1)]))
+        .await
+        .unwrap()
+    else {
+        panic!("it is short");
+    };
+    assert_eq!(
+        (
+            short.len(),
+            short[0].product_id.as_str(),
+            short[0].wanted,
+            short[0].available
+        ),
+        (1, b, 1, 0)
+    );
+    assert_eq!(available(&database, a).await, 6, "nothing was taken");
+    ledger_holds(&database, a).await;
+    ledger_holds(&database, b).await;
+
+    let second = placed(database.place_order(&order_of(&[(a, 1)])).await.unwrap());
+    assert_eq!(second.number, 2, "numbers have no gap");
+    assert_eq!(
+        database.order_by_id(&order.id).await.unwrap().as_ref(),
+        Some(&order)
+    );
+    assert_eq!(
+        database.order_by_number(1).await.unwrap().as_ref(),
+        Some(&order)
+    );
+    let by_token = database
+        .order_by_tracking_token(&order.tracking_token)
+        .await
+        .unwrap();
+    assert_eq!(by_token.as_ref(), Some(&order));
+    assert_eq!(database.order_by_id("nobody").await.unwrap(), None);
+    let newest = database.orders_before(None, None, 10).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|order| order.number).collect::<Vec<_>>(),
+        [2, 1]
+    );
+    let older = database
+        .orders_before(Some(OrderState::AwaitingPayment), Some(2), 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        older.iter().map(|order| order.number).collect::<Vec<_>>(),
+        [1]
+    );
+    assert!(
+        database
+            .orders_before(Some(OrderState::Packed), None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+pub(crate) async fn the_same_key_places_one_order_however_often_it_is_sent(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 100, 1).await;
+    let order = order_of(&[(&ids[0], 3)]);
+    let sent = (0..20).map(|_| {
+        // Every sending has an id of its own, as after a client's retry; the key is what counts.
+        let (database, id) = (database.clone(), ids::unguessable());
+        let order = NewOrder {
+            id,
+            tracking_token: ids::unguessable(),
+            ..order.clone()
+        };
+        tokio::spawn(async move { database.place_order(&order).await })
+    });
+    let (mut new, mut before) = (Vec::new(), Vec::new());
+    for one in sent.collect::<Vec<_>>() {
+        match one.await.unwrap().unwrap() {
+            Placed::New(order) => new.push(order.id),
+            Placed::Before(order) => before.push(order.id),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((new.len(), before.len()), (1, 19));
+    assert!(before.iter().all(|id| *id == new[0]));
+    assert_eq!(available(&database, &ids[0]).await, 97);
+    let other = NewOrder {
+        body_hash: "another".to_owned(),
+        ..order
+    };
+    assert_eq!(
+        database.place_order(&other).await.unwrap(),
+        Placed::OtherBody
+    );
+    assert_eq!(available(&database, &ids[0]).await, 97);
+}
+
+pub(crate) async fn a_rush_on_one_product_sells_exactly_what_there_is(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 50, 1).await;
+    let rush = (0..300).map(|_| {
+        let (database, order) = (database.clone(), order_of(&[(&ids[0], 1)]));
+        tokio::spawn(async move { database.place_order(&order).await })
+    });
+    let (mut numbers, mut short) = (Vec::new(), 0);
+    for one in rush.collect::<Vec<_>>() {
+        match one.await.unwrap().unwrap() {
+            Placed::New(order) => numbers.push(order.number),
+            Placed::Short(_) => short += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    assert_eq!((short, available(&database, &ids[0]).await), (250, 0));
+    ledger_holds(&database, &ids[0]).await;
+}
+
+pub(crate) async fn a_cancelled_order_gives_its_stock_back_once(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 10, 1).await;
+    let order = placed(
+        database
+            .place_order(&order_of(&[(&ids[0], 10)]))
+            .await
+            .unwrap(),
+    );
+    let tries = (0..10).map(|_| {
+        let (database, id) = (database.clone(), order.id.clone());
+        tokio::spawn(async move {
+            database
+                .step_order(&id, &event(OrderState::Cancelled), None)
+                .await
+        })
+    });
+    let mut done = 0;
+    for one in tries.collect::<Vec<_>>() {
+        match one.await.unwrap() {
+            Ok(cancelled) => {
+                done += 1;
+                assert_eq!(
+                    (cancelled.state, cancelled.version),
+                    (OrderState::Cancelled, 2)
+                );
+            }
+            Err(DatabaseError::NoSuchStep(step)) => assert_eq!(step.from, OrderState::Cancelled),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!((done, available(&database, &ids[0]).await), (1, 10));
+    ledger_holds(&database, &ids[0]).await;
+    let stale = database
+        .step_order(&order.id, &event(OrderState::Confirmed), Some(1))
+        .await;
+    assert!(matches!(
+        stale,
+        Err(DatabaseError::VersionConflict {
+            expected: 1,
+            actual: 2
+        })
+    ));
+    let nobody = database
+        .step_order("nobody", &event(OrderState::Confirmed), None)
+        .await;
+    assert!(matches!(nobody, Err(DatabaseError::NotFound { .. })));
+}
+
+pub(crate) async fn orders_that_were_not_paid_in_time_are_due(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 10, 1).await;
+    let waits = placed(
+        database
+            .place_order(&order_of(&[(&ids[0], 1)]))
+            .await
+            .unwrap(),
+    );
+    let paid = placed(
+        database
+            .place_order(&order_of(&[(&ids[0], 1)]))
+            .await
+            .unwrap(),
+    );
+    database
+        .step_order(&paid.id, &event(OrderState::PaymentReview), None)
+        .await
+        .unwrap();
+    let on_delivery = NewOrder {
+        payment: PaymentMethod::CashOnDelivery,
+        ..order_of(&[(&ids[0], 1)])
+    };
+    assert_eq!(
+        placed(database.place_order(&on_delivery).await.unwrap()).state,
+        OrderState::Confirmed
+    );
+    let expires_at = waits.expires_at.unwrap();
+    let just_before = expires_at - SignedDuration::from_secs(1);
+    assert!(
+        database
+            .orders_due(just_before, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        database.orders_due(expires_at, 10).await.unwrap(),
+        [waits.id.clone()]
+    );
+    database
+        .step_order(&waits.id, &event(OrderState::Expired), None)
+        .await
+        .unwrap();
+    assert!(
+        database
+            .orders_due(expires_at, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(available(&database, &ids[0]).await, 8);
+}
+
+/// Any interleaving: buyers, staff, expiry and adjustments at once.
+pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 40, 3).await;
+    let workers = (0_u32..8).map(|worker| {
+        let (database, ids) = (database.clone(), ids.clone());
+        tokio::spawn(async move {
+            let mut own: Vec<Order> = Vec::new();
+            for round in 0..25_u32 {
+                let dice = (worker * 7919 + round * 104_729) % 97;
+                let product = &ids[(dice % 3) as usize];
+                if dice < 50 || own.is_empty() {
+                    let order = order_of(&[
+                        (product, 1 + dice % 4),
+                        (&ids[((dice + 1) % 3) as usize], 1),
+                    ]);
+                    if let Placed::New(order) = database.place_order(&order).await.unwrap() {
+                        own.push(order);
+                    }
+                } else if dice < 60 {
+                    let adjusted = database
+                        .adjust_stock(product, StockAdjustment::By(-1), "test", NOW)
+                        .await;
+                    assert!(
+                        matches!(adjusted, Ok(_) | Err(DatabaseError::StockTooLow(_))),
+                        "{adjusted:?}"
+                    );
+                } else {
+                    let place = (dice as usize) % own.len();
+                    let to =
+                        OrderState::ALL[(dice as usize + round as usize) % OrderState::ALL.len()];
+                    match database.step_order(&own[place].id, &event(to), None).await {
+                        Ok(next) => own[place] = next,
+                        Err(DatabaseError::NoSuchStep(step)) => {
+                            assert_eq!((step.from, step.to), (own[place].state, to))
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+    for id in &ids {
+        assert!(available(&database, id).await >= 0);
+        ledger_holds(&database, id).await;
+    }
+    for order in database.orders_before(None, None, 1000).await.unwrap() {
+        for pair in order.history.windows(2) {
+            assert!(
+                pair[0].state.followers().contains(&pair[1].state),
+                "{order:?}"
+            );
+        }
+    }
+}
