@@ -1,6 +1,8 @@
 //! What every database promises, asked of both. One function a promise.
-#![allow(clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "database_contract/abandoned.rs"]
+mod abandoned;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
 #[path = "database_contract/model.rs"]
@@ -103,6 +105,7 @@ promised! {
     a_database_of_a_newer_program_is_refused
     two_programs_may_open_it_at_once
     an_order_takes_all_of_its_lines_or_nothing
+    orders_are_numbered_without_gaps_and_found_by_every_key
     the_same_key_places_one_order_however_often_it_is_sent
     a_rush_on_one_product_sells_exactly_what_there_is
     a_cancelled_order_gives_its_stock_back_once

@@ -5,7 +5,8 @@ use crackers_tests::mongod::{self, Mongod};
 use crackers_tests::stack::{Setup, Stack};
 use serde_json::Value;
 
-fn on(uri: &str) -> String {
+/// The configuration of a shop with a database of its own on a server.
+pub(super) fn on(uri: &str) -> String {
     let name = crackers_shared::request_id::generate();
     format!(
         "database: {{kind: mongodb, mongodb: {{uri: '{uri}', database: 'shop_{name}', server_selection_timeout_ms: 1000}}}}\n"

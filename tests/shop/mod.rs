@@ -1,6 +1,8 @@
 //! The catalogue as a client sees it, and the command line.
 
 mod both_databases;
+mod kills;
+mod orders;
 
 use std::collections::BTreeSet;
 

@@ -175,6 +175,23 @@ impl Stack {
         Answer::of(request.send().await?).await
     }
 
+    /// A POST of JSON through the edge, with fields.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut request = self.client.post(format!("{}{path}", self.url)).json(body);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await?).await
+    }
+
     /// What all origins together have answered on a route, by their own count.
     ///
     /// # Errors
@@ -227,7 +244,11 @@ fn edge_config(port: u16, metrics: u16, admin: u16, origins: &[u16]) -> String {
     )
 }
 
-fn start_origin(folder: &Path, number: usize) -> Result<Process> {
+/// Starts an origin of a shop whose folder this is.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_origin(folder: &Path, number: usize) -> Result<Process> {
     let config = format!("origin-{number}.yaml");
     Process::start(
         "crackers-origin",

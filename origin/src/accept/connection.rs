@@ -57,8 +57,8 @@ async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
     let limit = Duration::from_millis(app.config.accept.request_timeout_ms);
     let (context, headers, body) = api::RequestContext::of(request);
     let work = AssertUnwindSafe(async {
-        read_body(&app, body).await?;
-        Ok::<_, api::ApiError>(api::answer(Arc::clone(&app), context.clone(), headers).await)
+        let body = read_body(&app, body).await?;
+        Ok::<_, api::ApiError>(api::answer(Arc::clone(&app), context.clone(), headers, body).await)
     });
     match tokio::time::timeout(limit, work.catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
@@ -75,7 +75,7 @@ async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
     }
 }
 
-/// Takes in the body within its own limits. No route has a use for it yet; a body left unread would end the connection.
+/// Takes in the body within its own limits, whoever wants it: one left unread would end the connection.
 async fn read_body(app: &App, body: Incoming) -> Result<Bytes, api::ApiError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::error::{ApiError, FieldError};
+use super::error::{ApiError, FieldError, Place};
 use crate::commerce::products::ProductPosition;
 
 #[derive(Deserialize, Serialize)]
@@ -41,7 +41,7 @@ pub(super) fn read(text: &str, binding: &str) -> Result<ProductPosition, ApiErro
         None => "is not a next_cursor of this address",
     };
     Err(ApiError::BadParameters(vec![FieldError {
-        parameter: "cursor".to_owned(),
+        place: Place::Parameter("cursor".to_owned()),
         detail: detail.to_owned(),
         code: "invalid_cursor",
     }]))

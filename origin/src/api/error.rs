@@ -17,6 +17,27 @@ pub enum ApiError {
     /// Query parameters that are unknown, repeated or wrong.
     #[error("the query is wrong")]
     BadParameters(Vec<FieldError>),
+    /// The body is no JSON, or not the JSON that is wanted here.
+    #[error("the body is wrong")]
+    BadBody(Vec<FieldError>),
+    /// The body is of a type that is not taken here.
+    #[error("this address takes application/json, without Content-Encoding")]
+    UnsupportedMediaType,
+    /// A header field that must be there is missing or wrong.
+    #[error("{0}")]
+    BadHeader(&'static str),
+    /// The shop's rules say no.
+    #[error("{detail}")]
+    Refused {
+        /// 409 where it may be otherwise later, 422 where the request itself must change.
+        status: StatusCode,
+        /// Stable; programs may decide by it.
+        code: &'static str,
+        /// For people.
+        detail: String,
+        /// Where.
+        fields: Vec<FieldError>,
+    },
     /// The body has more than so many bytes.
     #[error("the body has more than {0} bytes")]
     BodyTooLarge(usize),
@@ -37,12 +58,34 @@ pub enum ApiError {
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Name of the query parameter.
-    pub parameter: String,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
     /// What is wrong and what would be accepted.
     pub detail: String,
-    /// `unknown_parameter`, `invalid_parameter` or `invalid_cursor`.
+    /// Stable; programs may decide by it.
     pub code: &'static str,
+}
+
+/// Where a wrong value stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the query, under this name.
+    Parameter(String),
+    /// In the body, at this JSON pointer (RFC 6901).
+    Pointer(String),
+}
+
+impl FieldError {
+    /// A wrong value in the body.
+    pub fn at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            place: Place::Pointer(pointer.into()),
+            detail: detail.into(),
+            code,
+        }
+    }
 }
 
 /// The body of an error answer.
@@ -74,6 +117,15 @@ impl ApiError {
                 StatusCode::BAD_REQUEST,
                 fields.first().map_or("invalid_parameter", |f| f.code),
             ),
+            Self::BadBody(fields) => (
+                StatusCode::BAD_REQUEST,
+                fields.first().map_or("malformed_body", |f| f.code),
+            ),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::BadHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header"),
+            Self::Refused { status, code, .. } => (*status, code),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyMissing => (StatusCode::REQUEST_TIMEOUT, "body_missing"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
@@ -98,7 +150,9 @@ impl ApiError {
             instance: request_id,
             code,
             errors: match self {
-                Self::BadParameters(fields) => fields,
+                Self::BadParameters(fields)
+                | Self::BadBody(fields)
+                | Self::Refused { fields, .. } => fields,
                 _ => &[],
             },
         }
@@ -140,7 +194,7 @@ mod tests {
     #[test]
     fn a_wrong_parameter_is_named() {
         let error = ApiError::BadParameters(vec![FieldError {
-            parameter: "colour".to_owned(),
+            place: Place::Parameter("colour".to_owned()),
             detail: "is not known here".to_owned(),
             code: "unknown_parameter",
         }]);

@@ -1,6 +1,7 @@
 //! Stage `api`: routes, requests and answers. Decodes, asks commerce, encodes; holds no rule of the shop and no query.
 
 pub mod answers;
+mod body;
 pub mod categories;
 pub mod combos;
 pub mod context;
@@ -9,13 +10,16 @@ mod docs;
 pub mod error;
 pub mod health;
 pub mod openapi;
+pub mod orders;
 pub mod parameters;
 pub mod price_list;
 pub mod products;
+pub mod quotes;
 pub mod response;
 pub mod router;
 pub mod shop;
 mod sitemap;
+pub mod tracking;
 pub mod views;
 
 use schemars::JsonSchema;

@@ -20,13 +20,15 @@ fn make() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
-    let mut paths = Map::new();
+    let mut paths: Map<String, Value> = Map::new();
     for route in ROUTES {
-        let schema = route.schema.map(|schema| schema(&mut generator).to_value());
-        paths.insert(
-            route.path.to_owned(),
-            json!({ "get": operation(route, schema) }),
-        );
+        let schemas = Schemas {
+            answer: route.schema.map(|schema| schema(&mut generator).to_value()),
+            body: route.body.map(|schema| schema(&mut generator).to_value()),
+        };
+        let method = route.method.as_str().to_lowercase();
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[method] = operation(route, schemas);
     }
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem());
@@ -43,7 +45,12 @@ fn make() -> Value {
     })
 }
 
-fn operation(route: &Route, schema: Option<Value>) -> Value {
+struct Schemas {
+    answer: Option<Value>,
+    body: Option<Value>,
+}
+
+fn operation(route: &Route, schemas: Schemas) -> Value {
     let mut parameters: Vec<_> = route.parameters.iter().map(of_query).collect();
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
         parameters.insert(
@@ -51,27 +58,27 @@ fn operation(route: &Route, schema: Option<Value>) -> Value {
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
         );
     }
+    if route.needs_key {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "Made by the client for this one intent; the same key never does it twice",
+            "schema": { "type": "string", "minLength": 16, "maxLength": 128 },
+        }));
+    }
     let mut responses = Map::new();
-    let content = json!({ route.content_type: { "schema": schema.unwrap_or(json!({})) } });
+    let content = json!({ route.content_type: { "schema": schemas.answer.unwrap_or(json!({})) } });
     responses.insert(
-        "200".to_owned(),
+        route.status.as_str().to_owned(),
         json!({ "description": route.summary, "content": content }),
     );
-    responses.insert(
-        "304".to_owned(),
-        json!({ "description": "What If-None-Match names is still current" }),
-    );
-    let problems = [
-        ("400", "The query is wrong; errors[] names each parameter"),
-        ("404", "There is nothing at this address"),
-        ("405", "Only GET and HEAD"),
-        ("500", "A defect"),
-        (
-            "503",
-            "The database does not answer; Retry-After says when to come back",
-        ),
-    ];
-    for (status, description) in problems {
+    let reads = route.method == http::Method::GET;
+    if reads {
+        responses.insert(
+            "304".to_owned(),
+            json!({ "description": "What If-None-Match names is still current" }),
+        );
+    }
+    for (status, description) in problems(route) {
         let schema = json!({ "$ref": "#/components/schemas/Problem" });
         let content = json!({ "application/problem+json": { "schema": schema } });
         responses.insert(
@@ -86,20 +93,54 @@ fn operation(route: &Route, schema: Option<Value>) -> Value {
             json!({ "description": "The database does not answer", "content": content }),
         );
     }
-    json!({
-        "operationId": operation_id(route.path),
+    let mut operation = json!({
+        "operationId": operation_id(route),
         "summary": route.summary,
         "x-permission": format!("{:?}", route.permission).to_lowercase(),
         "parameters": parameters,
         "responses": responses,
-    })
+    });
+    if let Some(body) = schemas.body {
+        let content = json!({ "application/json": { "schema": body } });
+        operation["requestBody"] = json!({ "required": true, "content": content });
+    }
+    operation
 }
 
-fn operation_id(path: &str) -> String {
-    let words = path
+/// The errors that a route can answer with.
+fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
+    let mut problems = vec![
+        ("400", "The request is wrong; errors[] names each place"),
+        ("404", "There is nothing at this address"),
+        ("405", "Not with this method; Allow says with which"),
+        ("500", "A defect"),
+        (
+            "503",
+            "The shop cannot answer now; Retry-After says when to come back",
+        ),
+    ];
+    if route.body.is_some() {
+        problems.extend([
+            ("408", "The body did not arrive"),
+            ("409", "Not now: the detail says why"),
+            ("413", "The body is too large"),
+            ("415", "The body is of another type"),
+            (
+                "422",
+                "The body can be read but not be followed; errors[] names each place",
+            ),
+        ]);
+    }
+    problems
+}
+
+fn operation_id(route: &Route) -> String {
+    let verb = route.method.as_str().to_lowercase();
+    let words = route
+        .path
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
-    let words: Vec<_> = std::iter::once("get").chain(words).collect();
+    let words: Vec<_> = std::iter::once(verb.as_str()).chain(words).collect();
     words.join("_")
 }
 
@@ -136,7 +177,8 @@ fn problem() -> Value {
                 "items": {
                     "type": "object",
                     "properties": {
-                        "parameter": { "type": "string" },
+                        "parameter": { "type": "string", "description": "Where in the query" },
+                        "pointer": { "type": "string", "description": "Where in the body (RFC 6901)" },
                         "detail": { "type": "string" },
                         "code": { "type": "string" },
                     },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-use super::error::{ApiError, FieldError};
+use super::error::{ApiError, FieldError, Place};
 
 /// A parameter that a route takes.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Query {
                     format!("not known here; known are {}", known.join(", "))
                 };
                 errors.push(FieldError {
-                    parameter: name,
+                    place: Place::Parameter(name),
                     detail,
                     code: "unknown_parameter",
                 });
@@ -100,7 +100,7 @@ impl Query {
 impl Parameter {
     fn error(&self, detail: String) -> FieldError {
         FieldError {
-            parameter: self.name.to_owned(),
+            place: Place::Parameter(self.name.to_owned()),
             detail,
             code: "invalid_parameter",
         }
@@ -165,7 +165,7 @@ mod tests {
         match Query::read(text, KNOWN) {
             Err(ApiError::BadParameters(errors)) => errors
                 .into_iter()
-                .map(|error| format!("{} {}", error.parameter, error.detail))
+                .map(|error| format!("{:?} {}", error.place, error.detail))
                 .collect(),
             _ => Vec::new(),
         }

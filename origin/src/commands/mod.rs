@@ -5,6 +5,7 @@
 )]
 
 mod catalogue;
+mod orders;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +63,16 @@ enum Verb {
     Stock {
         #[command(subcommand)]
         what: catalogue::StockVerb,
+    },
+    /// List orders, or take one a step on.
+    Order {
+        #[command(subcommand)]
+        what: orders::OrderVerb,
+    },
+    /// Change how the shop sells.
+    Shop {
+        #[command(subcommand)]
+        what: orders::ShopVerb,
     },
     /// Check the configuration and reach the database.
     Check,
@@ -154,6 +165,8 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             Some(Verb::Seed(seed)) => catalogue::seed(&config, &seed).await,
             Some(Verb::Product { what }) => catalogue::product(&config, what).await,
             Some(Verb::Stock { what }) => catalogue::stock(&config, what).await,
+            Some(Verb::Order { what }) => orders::order(&config, what).await,
+            Some(Verb::Shop { what }) => orders::shop(&config, what).await,
             Some(Verb::Check) => check(&config).await,
             Some(Verb::Openapi) => Ok(()),
         }

@@ -20,6 +20,15 @@ pub struct Change {
     pub tags: Vec<String>,
 }
 
+impl Change {
+    /// The products that the tags name.
+    pub fn tagged_products(&self) -> impl Iterator<Item = &str> {
+        self.tags
+            .iter()
+            .filter_map(|tag| tag.strip_prefix("product:"))
+    }
+}
+
 /// What is written to the sequence; its number is given by the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewChange {

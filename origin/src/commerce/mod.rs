@@ -4,6 +4,8 @@ pub mod availability;
 pub mod categories;
 pub mod changes;
 pub mod combos;
+pub mod contact;
+pub mod goods;
 pub mod ids;
 pub mod lines;
 pub mod money;

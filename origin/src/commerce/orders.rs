@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::contact::{self, Address, Contact};
 use super::quote::Quote;
 use super::reservation::Shortage;
+use super::shop::{SalesMode, ShopSettings};
 
 /// Where an order stands.
 #[derive(
@@ -112,32 +114,6 @@ pub enum PaymentMethod {
     BankTransfer,
 }
 
-/// Who ordered.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Contact {
-    /// Name.
-    pub name: String,
-    /// Phone number: ten digits, without the country's.
-    pub phone: String,
-    /// Mail address, lower case.
-    pub email: String,
-}
-
-/// Where it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Address {
-    /// House and street.
-    pub line1: String,
-    /// Anything more.
-    pub line2: String,
-    /// City, town or village.
-    pub city: String,
-    /// State.
-    pub state: String,
-    /// Six digits.
-    pub pincode: String,
-}
-
 /// An order that is to be placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrder {
@@ -218,6 +194,44 @@ pub enum Placed {
     Short(Vec<Shortage>),
 }
 
+impl Placed {
+    /// What a key gets that has placed this order before.
+    pub fn again(order: Order, is_same_body: bool) -> Self {
+        if is_same_body {
+            Self::Before(order)
+        } else {
+            Self::OtherBody
+        }
+    }
+}
+
+/// Why the shop takes no orders now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSelling {
+    /// It sells by enquiry only.
+    #[error(
+        "the shop takes enquiries, not orders: send the list and it will be confirmed with you"
+    )]
+    EnquiriesOnly,
+    /// It is closed, or the season has not begun or is over.
+    #[error("the shop is closed now")]
+    Closed,
+}
+
+/// Whether the shop takes orders at a time.
+///
+/// # Errors
+/// Why not.
+pub fn may_order(shop: &ShopSettings, at: Timestamp) -> Result<(), NotSelling> {
+    let in_season = shop.opens_at.is_none_or(|opens| opens <= at)
+        && shop.closes_at.is_none_or(|closes| at < closes);
+    match shop.mode {
+        SalesMode::Order if in_season => Ok(()),
+        SalesMode::Enquiry => Err(NotSelling::EnquiriesOnly),
+        SalesMode::Order | SalesMode::Closed => Err(NotSelling::Closed),
+    }
+}
+
 /// A step that does not follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an order that is {} cannot become {}", from.as_str(), to.as_str())]
@@ -290,6 +304,29 @@ impl Order {
         } else {
             BTreeMap::new()
         }
+    }
+
+    /// Whether its customer may call it off without asking: nothing is packed, and no money can be on its way.
+    pub fn customer_may_cancel(&self) -> bool {
+        match self.payment {
+            PaymentMethod::CashOnDelivery => self.state == OrderState::Confirmed,
+            PaymentMethod::BankTransfer => self.state == OrderState::AwaitingPayment,
+        }
+    }
+
+    /// Whether this phone or mail is the one it was placed with.
+    pub fn is_of(&self, contact: &str) -> bool {
+        let phone = contact::phone(contact);
+        let email = contact::email(contact);
+        phone.is_some_and(|phone| phone == self.contact.phone)
+            || email.is_some_and(|email| email == self.contact.email)
+    }
+
+    /// The number of what people write; `None` when it is none.
+    pub fn number_of(text: &str) -> Option<i64> {
+        let text = text.trim().to_ascii_uppercase();
+        let digits = text.strip_prefix("CR").unwrap_or(&text);
+        digits.parse().ok().filter(|number| *number > 0)
     }
 
     /// The number as people write it.

@@ -8,11 +8,25 @@ use crackers_shared::config_file::Problems;
 /// Settings of stage `commerce`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// How long an order holds its stock without being paid, in seconds.
+    pub payment_window_seconds: u32,
+    /// How often orders that were not paid in time are looked for, in milliseconds.
+    pub expiry_interval_ms: u64,
+}
 
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        let _ = (path, problems);
+        problems.require(
+            (1..=604_800).contains(&self.payment_window_seconds),
+            format!("{path}.payment_window_seconds"),
+            "must be 1 to 604800 (a week)",
+        );
+        problems.require(
+            self.expiry_interval_ms > 0,
+            format!("{path}.expiry_interval_ms"),
+            "must be at least 1",
+        );
     }
 }

@@ -123,6 +123,8 @@ questions! {
     /// Places an order and holds its stock: all of its lines or none, in one step that is on disk before this answers.
     /// The same key places nothing twice, however often and from wherever it is sent.
     fn place_order(&self, order: &NewOrder) -> Placed;
+    /// The order that a key has placed, and the hash of the body it came with.
+    fn order_by_key(&self, idempotency_key: &str) -> Option<(String, Order)>;
     /// An order by its id.
     fn order_by_id(&self, id: &str) -> Option<Order>;
     /// An order by what its customer was given to follow it.

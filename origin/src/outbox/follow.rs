@@ -101,7 +101,10 @@ async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
     let mut ids: Vec<_> = changes
         .iter()
         .filter(|change| matches!(change.entity.as_str(), "product" | "stock"))
-        .map(|change| change.entity_id.clone())
+        .map(|change| change.entity_id.as_str())
+        // An order changes the public words of what it takes, and says so by its tags.
+        .chain(changes.iter().flat_map(Change::tagged_products))
+        .map(str::to_owned)
         .collect();
     ids.sort();
     ids.dedup();

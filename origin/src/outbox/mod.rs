@@ -1,6 +1,7 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
-//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges.
+//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid.
 
+mod expire;
 mod follow;
 mod purge;
 
@@ -67,6 +68,7 @@ impl Config {
 pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
     let followed = follow::catch_up(app).await;
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
+    tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     for edge in &app.config.outbox.edges {
         tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
     }

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`).
     pub answers: IntCounterVec,
+    /// What came of orders.
+    pub orders: OrderMetrics,
     /// Bytes of the answers kept in memory.
     pub answers_bytes: IntGauge,
     /// Leases of the database pool: existing, in use, the most.
@@ -62,6 +64,28 @@ macro_rules! registered {
             .expect("each name is registered once");
         metric
     }};
+}
+
+/// What came of orders.
+pub struct OrderMetrics {
+    /// Orders asked for, by outcome (`placed`, `repeated`, `short`, `other_body`).
+    pub asked: IntCounterVec,
+    /// Orders that were not paid in time.
+    pub expired: IntCounter,
+}
+
+impl OrderMetrics {
+    fn new(registry: &Registry) -> Self {
+        let asked = Opts::new("crackers_origin_commerce_orders_total", "Orders asked for");
+        let expired = Opts::new(
+            "crackers_origin_outbox_orders_expired_total",
+            "Orders not paid in time",
+        );
+        Self {
+            asked: registered!(registry, IntCounterVec::new(asked, &["outcome"])),
+            expired: registered!(registry, IntCounter::with_opts(expired)),
+        }
+    }
 }
 
 impl Metrics {
@@ -104,6 +128,7 @@ impl Metrics {
                 "Look-ups in memory",
                 &["outcome"],
             ),
+            orders: OrderMetrics::new(&registry),
             answers_bytes: gauge(
                 "crackers_origin_api_answers_bytes",
                 "Answers kept in memory",

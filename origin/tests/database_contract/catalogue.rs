@@ -139,13 +139,7 @@ pub(crate) async fn a_database_of_a_newer_program_is_refused(opened: Opened) {
     }
     let refused = Database::open(&config).await.err();
     assert!(
-        matches!(
-            refused,
-            Some(DatabaseError::NewerSchema {
-                found: 99,
-                known: 1
-            })
-        ),
+        matches!(refused, Some(DatabaseError::NewerSchema { found: 99, .. })),
         "{refused:?}"
     );
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crackers_origin::commerce::contact::{Address, Contact};
 use crackers_origin::commerce::lines::{LineKey, LineKind};
 use crackers_origin::commerce::money::Paise;
 use crackers_origin::commerce::orders::{
-    Address, Contact, NewOrder, Order, OrderEvent, OrderState, PaymentMethod, Placed,
+    NewOrder, Order, OrderEvent, OrderState, PaymentMethod, Placed,
 };
 use crackers_origin::commerce::quote::{Quote, QuotedLine};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::commerce::{ids, seed};
 use crackers_origin::database::{Database, DatabaseError};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::Opened;
 use crate::promises::NOW;
@@ -144,7 +145,14 @@ pub(crate) async fn an_order_takes_all_of_its_lines_or_nothing(opened: Opened) {
     assert_eq!(available(&database, a).await, 6, "nothing was taken");
     ledger_holds(&database, a).await;
     ledger_holds(&database, b).await;
+}
 
+pub(crate) async fn orders_are_numbered_without_gaps_and_found_by_every_key(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 10, 1).await;
+    let a = ids[0].as_str();
+    let first = order_of(&[(a, 1)]);
+    let order = placed(database.place_order(&first).await.unwrap());
     let second = placed(database.place_order(&order_of(&[(a, 1)])).await.unwrap());
     assert_eq!(second.number, 2, "numbers have no gap");
     assert_eq!(
@@ -181,6 +189,9 @@ pub(crate) async fn an_order_takes_all_of_its_lines_or_nothing(opened: Opened) {
             .unwrap()
             .is_empty()
     );
+    let by_key = database.order_by_key(&first.idempotency_key).await.unwrap();
+    assert_eq!(by_key, Some(("body".to_owned(), order)));
+    assert_eq!(database.order_by_key("nobody").await.unwrap(), None);
 }
 
 pub(crate) async fn the_same_key_places_one_order_however_often_it_is_sent(opened: Opened) {
@@ -327,7 +338,7 @@ pub(crate) async fn orders_that_were_not_paid_in_time_are_due(opened: Opened) {
     );
     assert_eq!(
         database.orders_due(expires_at, 10).await.unwrap(),
-        [waits.id.clone()]
+        std::slice::from_ref(&waits.id)
     );
     database
         .step_order(&waits.id, &event(OrderState::Expired), None)

@@ -1,6 +1,7 @@
 //! MongoDB: a replica set, a single-node one is enough. One client; a pool leases its sessions, so that requests wait
 //! here, with a deadline, and not inside the driver. Every write is a transaction that also counts `changes` on.
 
+mod abandoned;
 mod catalogue;
 mod changes;
 mod combos;
@@ -30,6 +31,9 @@ use super::{Answer, DatabaseError, PoolUse};
 /// A transaction that meets others is tried again so often; then the request is answered 503.
 const TRIES_MAX: u32 = 20;
 
+/// Conflicts after which it is looked whether a program died in the middle of a transaction.
+const CONFLICTS_BEFORE_A_LOOK: u32 = 5;
+
 /// The replica set. Cheap to clone; clones share client and pool.
 #[derive(Clone)]
 pub struct Mongo(Arc<Shared>);
@@ -43,6 +47,7 @@ struct Shared {
     changes_kept: u32,
     size_max: u32,
     orders: mpsc::Sender<orders::Waiting>,
+    abandoned: abandoned::Looks,
 }
 
 type Working<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -65,7 +70,7 @@ impl Mongo {
         options.max_idle_time = Some(Duration::from_secs(config.pool.idle_timeout_seconds));
         options.write_concern = Some(WriteConcern::majority());
         options.read_concern = Some(ReadConcern::majority());
-        options.app_name = Some("crackers-origin".to_owned());
+        options.app_name = Some(abandoned::APP_NAME.to_owned());
         let client = Client::with_options(options).map_err(Failure::from)?;
         let database = client.database(&settings.database);
         let database_id = migrations::run(&database).await?;
@@ -80,6 +85,7 @@ impl Mongo {
             changes_kept: config.changes_kept,
             size_max: config.pool.size_max,
             orders,
+            abandoned: abandoned::Looks::default(),
         });
         tokio::spawn(orders::write_batches(Arc::downgrade(&shared), waiting));
         Ok(Self(shared))
@@ -163,6 +169,9 @@ impl Mongo {
                 return Err(failed);
             }
             tokio::time::sleep(Duration::from_millis(2 << attempt.min(6))).await;
+            if attempt >= CONFLICTS_BEFORE_A_LOOK {
+                abandoned::free(self).await;
+            }
         }
         Err(Failure::Known(DatabaseError::Unavailable(
             "too many write conflicts".to_owned(),

@@ -89,21 +89,23 @@ impl Mongo {
         let Some(order) = orders.first() else {
             return Vec::new();
         };
-        match self.placed_with(&order.idempotency_key).await {
-            Ok(Some(known)) if known.id == order.id => vec![Ok(Placed::New(known))],
+        match self.order_by_key(&order.idempotency_key).await {
+            Ok(Some((_, known))) if known.id == order.id => vec![Ok(Placed::New(known))],
             _ => vec![Err(error)],
         }
     }
 
-    async fn placed_with(&self, key: &str) -> Answer<Option<Order>> {
-        let key = key.to_owned();
+    /// See [`super::super::Database::order_by_key`].
+    pub async fn order_by_key(&self, idempotency_key: &str) -> Answer<Option<(String, Order)>> {
+        let key = idempotency_key.to_owned();
         self.read(move |this, session| {
             Box::pin(async move {
                 let known = keys(this, session, &[key.as_str()]).await?;
-                match known.get(&key) {
-                    Some((_, id)) => one(this, session, doc! { "_id": id }).await,
-                    None => Ok(None),
-                }
+                let Some((body_hash, id)) = known.get(&key) else {
+                    return Ok(None);
+                };
+                let found = one(this, session, doc! { "_id": id }).await?;
+                Ok(found.map(|order| (body_hash.clone(), order)))
             })
         })
         .await
@@ -251,12 +253,10 @@ async fn place_all(
     let tags = stock::put_shelf(this, session, &shelf, &moved, at).await?;
     insert(this, session, &new, tags, at).await?;
     for (place, earlier) in decided.doubles {
-        decided.answers[place] = Some(match &decided.answers[earlier] {
-            Some(Placed::New(order)) if orders[place].body_hash == orders[earlier].body_hash => {
-                Placed::Before(order.clone())
-            }
-            _ => Placed::OtherBody,
-        });
+        let is_same_body = orders[place].body_hash == orders[earlier].body_hash;
+        if let Some(Placed::New(order)) = &decided.answers[earlier] {
+            decided.answers[place] = Some(Placed::again(order.clone(), is_same_body));
+        }
     }
     Ok(decided.answers.into_iter().flatten().collect())
 }
@@ -269,12 +269,10 @@ async fn before(
     body_hash: &str,
     id: &str,
 ) -> Result<Placed, Failure> {
-    if order.body_hash != body_hash {
-        return Ok(Placed::OtherBody);
-    }
     let found = one(this, session, doc! { "_id": id }).await?;
     let missing = || DatabaseError::Corrupt(format!("order {id} is gone"));
-    Ok(Placed::Before(found.ok_or_else(missing)?))
+    let found = found.ok_or_else(missing)?;
+    Ok(Placed::again(found, order.body_hash == body_hash))
 }
 
 /// Writes orders, their keys and their traces. The first trace carries what the whole batch made stale.

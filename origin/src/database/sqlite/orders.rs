@@ -16,6 +16,13 @@ impl Sqlite {
             .await
     }
 
+    /// See [`super::super::Database::order_by_key`].
+    pub async fn order_by_key(&self, idempotency_key: &str) -> Answer<Option<(String, Order)>> {
+        let idempotency_key = idempotency_key.to_owned();
+        self.read(move |connection| by_key(connection, &idempotency_key))
+            .await
+    }
+
     /// See [`super::super::Database::order_by_id`].
     pub async fn order_by_id(&self, id: &str) -> Answer<Option<Order>> {
         let id = id.to_owned();
@@ -86,13 +93,8 @@ impl Sqlite {
 }
 
 fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
-    if let Some((body_hash, number)) = key(connection, &new.idempotency_key)? {
-        if body_hash != new.body_hash {
-            return Ok(Placed::OtherBody);
-        }
-        let before = one(connection, "number = ?1", &number)?;
-        let missing = || DatabaseError::Corrupt(format!("order {number} is gone"));
-        return Ok(Placed::Before(before.ok_or_else(missing)?));
+    if let Some((body_hash, order)) = by_key(connection, &new.idempotency_key)? {
+        return Ok(Placed::again(order, body_hash == new.body_hash));
     }
     let pieces = new.quote.pieces();
     let mut shelf = stock::shelf(connection, pieces.keys())?;
@@ -175,11 +177,16 @@ fn append(connection: &Connection, order: &Order, tags: Vec<String>, at: Timesta
     changes::append(connection, &change, at)
 }
 
-fn key(connection: &Connection, key: &str) -> Answer<Option<(String, i64)>> {
-    let sql = "SELECT body_hash, order_number FROM order_keys WHERE key = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)));
-    Ok(found.optional()?)
+fn by_key(connection: &Connection, key: &str) -> Answer<Option<(String, Order)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT document, body_hash FROM order_keys
+         JOIN orders ON orders.number = order_keys.order_number WHERE key = ?1",
+    )?;
+    let found = statement.query_row([key], |row| Ok((row.get::<_, String>(1)?, order(row))));
+    let found = found.optional()?;
+    found
+        .map(|(body_hash, order)| Ok((body_hash, order?)))
+        .transpose()
 }
 
 /// Orders are never removed, so the numbers have no gap and no double.

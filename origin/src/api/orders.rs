@@ -1,0 +1,269 @@
+//! `POST /api/orders`: from a list to an order, once.
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::body;
+use super::error::{ApiError, FieldError};
+use super::quotes::{self, QuotedLineView, WantedView};
+use super::response::{Reply, etag_of};
+use super::router::Call;
+use super::views::{Money, time};
+use crate::commerce::contact::{Address, Contact, Wrong};
+use crate::commerce::ids;
+use crate::commerce::lines::WantedLine;
+use crate::commerce::money::Paise;
+use crate::commerce::orders::{NewOrder, Order, OrderState, PaymentMethod, Placed, may_order};
+use crate::commerce::quote::Quote;
+use crate::commerce::reservation::Shortage;
+
+/// What an order is placed with.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRequest {
+    /// 1 to 200 of them, each thing once.
+    pub lines: Vec<WantedView>,
+    /// Who orders.
+    pub contact: ContactView,
+    /// Where it goes.
+    pub address: AddressView,
+    /// How it will be paid.
+    pub payment: PaymentMethod,
+    /// That whoever orders is at least 18 years old; must be true.
+    pub is_adult: bool,
+    /// The total that the customer was shown, in paise: an order never costs more than its customer saw.
+    pub expected_total_paise: i64,
+}
+
+/// Who orders.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContactView {
+    /// Name.
+    pub name: String,
+    /// Indian mobile number.
+    pub phone: String,
+    /// Mail address.
+    pub email: String,
+}
+
+/// Where it goes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressView {
+    /// House and street.
+    pub line1: String,
+    /// Anything more.
+    #[serde(default)]
+    pub line2: String,
+    /// City, town or village.
+    pub city: String,
+    /// State.
+    pub state: String,
+    /// Six digits.
+    pub pincode: String,
+}
+
+/// An order as its customer sees it on the day.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OrderView {
+    /// For people, for example CR000042.
+    pub number: String,
+    /// Lets whoever has it see how the order stands.
+    pub tracking_token: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// How it will be paid.
+    pub payment: PaymentMethod,
+    /// What was ordered.
+    pub lines: Vec<QuotedLineView>,
+    /// For packing.
+    pub packing: Money,
+    /// What is paid.
+    pub total: Money,
+    /// When it was placed: RFC 3339, UTC.
+    pub placed_at: String,
+    /// When its stock is free again unless it is paid; null when it need not be.
+    pub expires_at: Option<String>,
+}
+
+impl From<&Order> for OrderView {
+    fn from(order: &Order) -> Self {
+        Self {
+            number: order.number_text(),
+            tracking_token: order.tracking_token.clone(),
+            state: order.state,
+            payment: order.payment,
+            lines: order.quote.lines.iter().map(QuotedLineView::from).collect(),
+            packing: order.quote.packing.into(),
+            total: order.quote.total.into(),
+            placed_at: time(order.placed_at),
+            expires_at: order.expires_at.map(time),
+        }
+    }
+}
+
+pub(super) async fn place(call: Call) -> Result<Reply, ApiError> {
+    let app = &call.app;
+    let key = idempotency_key(&call)?;
+    let body_hash = etag_of(&call.body);
+    // First of all: what was placed stays placed, whatever the shop says now.
+    let before = app.database.order_by_key(&key).await?;
+    let placed = match before {
+        Some((known, order)) => Placed::again(order, known == body_hash),
+        None => {
+            let order = new_order(&call, key, body_hash).await?;
+            let placed = app.database.place_order(&order).await?;
+            if let Placed::Short(short) = &placed {
+                app.metrics.orders.asked.with_label_values(&["short"]).inc();
+                return Err(too_little(&order.quote, short));
+            }
+            placed
+        }
+    };
+    let (outcome, answer) = match placed {
+        Placed::New(order) => ("placed", Some(order)),
+        Placed::Before(order) => ("repeated", Some(order)),
+        Placed::Short(_) | Placed::OtherBody => ("other_body", None),
+    };
+    app.metrics.orders.asked.with_label_values(&[outcome]).inc();
+    let order = answer.ok_or_else(other_body)?;
+    Reply::fresh(StatusCode::OK, &OrderView::from(&order))
+}
+
+/// The order that a request asks for, checked against shop and catalogue as they are now.
+async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrder, ApiError> {
+    let app = &call.app;
+    let request: OrderRequest = body::json(call)?;
+    let (contact, address) = checked(&request)?;
+    let lines: Vec<_> = request.lines.into_iter().map(WantedLine::from).collect();
+    let (shop, quote) = quotes::price(app, &lines).await?;
+    let at = app.clock.now();
+    may_order(&shop, at).map_err(|why| conflict("not_selling", why.to_string()))?;
+    if quote.goods < shop.minimum_order {
+        return Err(below_minimum(shop.minimum_order));
+    }
+    if quote.total.0 != request.expected_total_paise {
+        let detail = format!("The total is {} paise now.", quote.total.0);
+        return Err(conflict("price_changed", detail));
+    }
+    let window = SignedDuration::from_secs(app.config.commerce.payment_window_seconds.into());
+    Ok(NewOrder {
+        id: ids::unguessable(),
+        tracking_token: ids::unguessable(),
+        idempotency_key: key,
+        body_hash,
+        contact,
+        address,
+        payment: request.payment,
+        quote,
+        at,
+        expires_at: Some(at + window),
+    })
+}
+
+/// The client's own key for this one intent.
+fn idempotency_key(call: &Call) -> Result<String, ApiError> {
+    let value = call.headers.get("idempotency-key");
+    let value = value.and_then(|value| value.to_str().ok());
+    let fits = |key: &&str| {
+        (16..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    value.filter(fits).map(str::to_owned).ok_or(ApiError::BadHeader(
+        "Idempotency-Key must be there: 16 to 128 visible ASCII characters that the client makes once for this order",
+    ))
+}
+
+fn checked(request: &OrderRequest) -> Result<(Contact, Address), ApiError> {
+    let contact = Contact {
+        name: request.contact.name.clone(),
+        phone: request.contact.phone.clone(),
+        email: request.contact.email.clone(),
+    };
+    let address = Address {
+        line1: request.address.line1.clone(),
+        line2: request.address.line2.clone(),
+        city: request.address.city.clone(),
+        state: request.address.state.clone(),
+        pincode: request.address.pincode.clone(),
+    };
+    let (contact, address) = (contact.checked(), address.checked());
+    let mut fields = Vec::new();
+    if !request.is_adult {
+        let detail = "must be true: fireworks are sold to adults only";
+        fields.push(FieldError::at("/is_adult", "adults_only", detail));
+    }
+    fields.extend(wrong("/contact", contact.as_ref().err()));
+    fields.extend(wrong("/address", address.as_ref().err()));
+    match (contact, address) {
+        (Ok(contact), Ok(address)) if fields.is_empty() => Ok((contact, address)),
+        _ => Err(ApiError::Refused {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: fields.first().map_or("invalid_field", |field| field.code),
+            detail: "Some fields are wrong.".to_owned(),
+            fields,
+        }),
+    }
+}
+
+fn wrong(under: &str, wrong: Option<&Vec<Wrong>>) -> Vec<FieldError> {
+    let all = wrong.map_or(&[][..], Vec::as_slice).iter();
+    all.map(|one| {
+        let pointer = format!("{under}/{}", one.field);
+        FieldError::at(
+            pointer,
+            "invalid_field",
+            format!("expected {}", one.expected),
+        )
+    })
+    .collect()
+}
+
+/// A request that may succeed later, or in another form.
+pub(super) fn conflict(code: &'static str, detail: String) -> ApiError {
+    ApiError::Refused {
+        status: StatusCode::CONFLICT,
+        code,
+        detail,
+        fields: Vec::new(),
+    }
+}
+
+fn below_minimum(minimum: Paise) -> ApiError {
+    let detail = format!("goods must be worth at least {} paise", minimum.0);
+    ApiError::Refused {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        code: "below_minimum_order",
+        detail: detail.clone(),
+        fields: vec![FieldError::at("/lines", "below_minimum_order", detail)],
+    }
+}
+
+fn other_body() -> ApiError {
+    ApiError::Refused {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        code: "idempotency_key_reused",
+        detail: "This Idempotency-Key was sent with another order.".to_owned(),
+        fields: Vec::new(),
+    }
+}
+
+/// Names the lines that there is too little for; how much there is stays the shop's own.
+fn too_little(quote: &Quote, short: &[Shortage]) -> ApiError {
+    let is_short = |product: &String| short.iter().any(|one| one.product_id == *product);
+    let lines = quote.lines.iter().enumerate();
+    let fields = lines
+        .filter(|(_, line)| line.pieces.keys().any(is_short))
+        .map(|(place, line)| {
+            let detail = format!("there are not so many of {} any more", line.name);
+            FieldError::at(format!("/lines/{place}/quantity"), "stock_too_low", detail)
+        });
+    ApiError::Refused {
+        status: StatusCode::CONFLICT,
+        code: "stock_too_low",
+        detail: "Some of it was sold in the meantime; nothing was ordered.".to_owned(),
+        fields: fields.collect(),
+    }
+}

@@ -1,0 +1,159 @@
+//! How an order stands, for whoever has its token, or its number and contact. Tells no name, no address and no note.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::body;
+use super::error::ApiError;
+use super::orders::conflict;
+use super::quotes::QuotedLineView;
+use super::response::Reply;
+use super::router::Call;
+use super::views::{Money, time};
+use crate::app::App;
+use crate::commerce::orders::{Order, OrderEvent, OrderState, PaymentMethod};
+
+/// How an order stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TrackView {
+    /// For people, for example CR000042.
+    pub number: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Every state it was in, the first one first.
+    pub history: Vec<TrackStep>,
+    /// How it is paid.
+    pub payment: PaymentMethod,
+    /// What was ordered.
+    pub lines: Vec<QuotedLineView>,
+    /// What is paid.
+    pub total: Money,
+    /// When its stock is free again unless it is paid: RFC 3339, UTC; null when it need not be.
+    pub expires_at: Option<String>,
+    /// Whether its customer may call it off.
+    pub can_cancel: bool,
+}
+
+/// One step of an order.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TrackStep {
+    /// The state it came into.
+    pub state: OrderState,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+}
+
+/// A number and what proves that it is one's own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrackRequest {
+    /// The order's number, for example CR000042.
+    pub number: String,
+    /// The phone number or mail address it was placed with.
+    pub contact: String,
+}
+
+/// That it is paid.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentRequest {
+    /// The bank's or UPI's reference, 6 to 35 letters and digits.
+    pub reference: String,
+}
+
+/// That it is not wanted any more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRequest {}
+
+impl From<&Order> for TrackView {
+    fn from(order: &Order) -> Self {
+        let steps = order.history.iter().map(|event| TrackStep {
+            state: event.state,
+            at: time(event.at),
+        });
+        Self {
+            number: order.number_text(),
+            state: order.state,
+            history: steps.collect(),
+            payment: order.payment,
+            lines: order.quote.lines.iter().map(QuotedLineView::from).collect(),
+            total: order.quote.total.into(),
+            expires_at: order.expires_at.map(time),
+            can_cancel: order.customer_may_cancel(),
+        }
+    }
+}
+
+async fn of_token(call: &Call) -> Result<Order, ApiError> {
+    let found = call.app.database.order_by_tracking_token(&call.segment);
+    found.await?.ok_or(ApiError::NotFound)
+}
+
+fn shown(order: &Order) -> Result<Reply, ApiError> {
+    Reply::fresh(StatusCode::OK, &TrackView::from(order))
+}
+
+pub(super) async fn by_token(call: Call) -> Result<Reply, ApiError> {
+    shown(&of_token(&call).await?)
+}
+
+pub(super) async fn by_number(call: Call) -> Result<Reply, ApiError> {
+    let request: TrackRequest = body::json(&call)?;
+    let number = Order::number_of(&request.number).ok_or(ApiError::NotFound)?;
+    let found = call.app.database.order_by_number(number).await?;
+    // The same answer whether the number or the contact is wrong.
+    let own = found.filter(|order| order.is_of(&request.contact));
+    shown(&own.ok_or(ApiError::NotFound)?)
+}
+
+pub(super) async fn pay(call: Call) -> Result<Reply, ApiError> {
+    let request: PaymentRequest = body::json(&call)?;
+    let reference = request.reference.trim();
+    let fits =
+        (6..=35).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !fits {
+        let detail = "expected 6 to 35 letters and digits";
+        let field = super::error::FieldError::at("/reference", "invalid_field", detail);
+        return Err(ApiError::BadBody(vec![field]));
+    }
+    let order = of_token(&call).await?;
+    if order.state != OrderState::AwaitingPayment {
+        return Err(conflict(
+            "not_awaiting_payment",
+            "No payment is awaited for this order.".to_owned(),
+        ));
+    }
+    let note = format!("reference {reference}");
+    step(&call.app, &order, OrderState::PaymentReview, note).await
+}
+
+pub(super) async fn cancel(call: Call) -> Result<Reply, ApiError> {
+    let _: CancelRequest = body::json(&call)?;
+    let order = of_token(&call).await?;
+    if !order.customer_may_cancel() {
+        let detail = "This order cannot be called off here any more; please call the shop.";
+        return Err(conflict("cannot_cancel", detail.to_owned()));
+    }
+    step(&call.app, &order, OrderState::Cancelled, String::new()).await
+}
+
+async fn step(
+    app: &App,
+    order: &Order,
+    state: OrderState,
+    note: String,
+) -> Result<Reply, ApiError> {
+    let event = OrderEvent {
+        state,
+        at: app.clock.now(),
+        by: "customer".to_owned(),
+        note,
+    };
+    let next = app
+        .database
+        .step_order(&order.id, &event, Some(order.version))
+        .await?;
+    shown(&next)
+}

@@ -1,0 +1,46 @@
+//! Orders that were not paid in time: their stock becomes free again. Every origin looks; the first one does it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::commerce::orders::{OrderEvent, OrderState};
+use crate::database::DatabaseError;
+
+/// Orders taken on at once.
+const AT_ONCE: u32 = 100;
+
+/// Looks until asked to stop.
+pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let pause = Duration::from_millis(app.config.commerce.expiry_interval_ms);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = look(&app).await {
+            tracing::error!(%error, "orders that are due cannot be freed");
+        }
+    }
+}
+
+async fn look(app: &App) -> Result<(), DatabaseError> {
+    let now = app.clock.now();
+    for id in app.database.orders_due(now, AT_ONCE).await? {
+        let event = OrderEvent {
+            state: OrderState::Expired,
+            at: now,
+            by: "shop".to_owned(),
+            note: String::new(),
+        };
+        match app.database.step_order(&id, &event, None).await {
+            Ok(_) => app.metrics.orders.expired.inc(),
+            // It was paid, called off or freed by another origin in between.
+            Err(DatabaseError::NoSuchStep(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
