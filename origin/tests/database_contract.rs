@@ -5,6 +5,8 @@
 mod abandoned;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
+#[path = "database_contract/interleaving.rs"]
+mod interleaving;
 #[path = "database_contract/model.rs"]
 mod model;
 #[path = "database_contract/orders.rs"]

@@ -4,7 +4,7 @@ use http::header;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, FieldError};
-use super::router::Call;
+use super::routes::Call;
 
 /// The body as JSON of type `T`; unknown fields are the type's own business (`deny_unknown_fields`).
 ///

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, Page};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{combo_tag, product_tag};

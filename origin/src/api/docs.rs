@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::error::ApiError;
 use super::openapi;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use crate::assets::escape_html;
 
 pub(super) async fn show(_call: Call) -> Result<Reply, ApiError> {
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn every_path_stands_on_the_page() {
         let page = super::page();
-        for route in super::super::router::ROUTES {
+        for route in super::super::routes::ROUTES {
             assert!(
                 page.contains(&format!("GET {}", route.path)),
                 "{}",

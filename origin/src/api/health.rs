@@ -8,7 +8,7 @@ use crackers_shared::memory;
 
 use super::error::ApiError;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 
 /// How the origin is.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -17,6 +17,7 @@ pub mod products;
 pub mod quotes;
 pub mod response;
 pub mod router;
+pub mod routes;
 pub mod shop;
 mod sitemap;
 pub mod tracking;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::error::ApiError;
 use super::parameters::{Kind, Parameter};
 use super::response::Reply;
-use super::router::{Call, ROUTES, Route};
+use super::routes::{Call, ROUTES, Route};
 
 /// The description as JSON.
 pub fn document() -> &'static Value {

@@ -9,7 +9,7 @@ use super::body;
 use super::error::{ApiError, FieldError};
 use super::quotes::{self, QuotedLineView, WantedView};
 use super::response::{Reply, etag_of};
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, time};
 use crate::commerce::contact::{Address, Contact, Wrong};
 use crate::commerce::ids;

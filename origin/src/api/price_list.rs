@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
 use crate::commerce::availability::Availability;

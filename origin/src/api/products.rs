@@ -7,7 +7,7 @@ use super::cursor;
 use super::error::ApiError;
 use super::parameters::{Kind, Parameter, Query};
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, Page, ProductSummary, ProductView};
 use crate::app::App;
 use crate::commerce::changes::{category_tag, product_tag};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::body;
 use super::error::{ApiError, FieldError};
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::Money;
 use crate::app::App;
 use crate::commerce::goods;

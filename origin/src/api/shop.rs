@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, time};
 use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::error::ApiError;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use crate::assets::escape_html;
 
 /// A sitemap may name at most 50,000 pages (sitemaps.org).

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::orders::conflict;
 use super::quotes::QuotedLineView;
 use super::response::Reply;
-use super::router::Call;
+use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
 use crate::commerce::orders::{Order, OrderEvent, OrderState, PaymentMethod};

@@ -74,7 +74,7 @@ pub(crate) fn event(state: OrderState) -> OrderEvent {
 }
 
 /// Products with this many pieces each.
-async fn stocked(database: &Database, pieces: i64, count: usize) -> Vec<String> {
+pub(crate) async fn stocked(database: &Database, pieces: i64, count: usize) -> Vec<String> {
     let made = seed::catalogue(150, 1, || ());
     let sellable = made.batch.products.iter().filter(|(p, _, _)| !p.restricted);
     let ids: Vec<_> = sellable.take(count).map(|(p, _, _)| p.id.clone()).collect();
@@ -85,13 +85,13 @@ async fn stocked(database: &Database, pieces: i64, count: usize) -> Vec<String> 
     ids
 }
 
-async fn available(database: &Database, id: &str) -> i64 {
+pub(crate) async fn available(database: &Database, id: &str) -> i64 {
     let stock = database.stock(id).await.expect("an answer");
     stock.expect("a stock").available
 }
 
 /// Stock is what its ledger adds up to.
-async fn ledger_holds(database: &Database, id: &str) {
+pub(crate) async fn ledger_holds(database: &Database, id: &str) {
     let rows = database
         .stock_movements(id, 10_000)
         .await
@@ -352,63 +352,4 @@ pub(crate) async fn orders_that_were_not_paid_in_time_are_due(opened: Opened) {
             .is_empty()
     );
     assert_eq!(available(&database, &ids[0]).await, 8);
-}
-
-/// Any interleaving: buyers, staff, expiry and adjustments at once.
-pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Opened) {
-    let database = opened.seeded().await.database;
-    let ids = stocked(&database, 40, 3).await;
-    let workers = (0_u32..8).map(|worker| {
-        let (database, ids) = (database.clone(), ids.clone());
-        tokio::spawn(async move {
-            let mut own: Vec<Order> = Vec::new();
-            for round in 0..25_u32 {
-                let dice = (worker * 7919 + round * 104_729) % 97;
-                let product = &ids[(dice % 3) as usize];
-                if dice < 50 || own.is_empty() {
-                    let order = order_of(&[
-                        (product, 1 + dice % 4),
-                        (&ids[((dice + 1) % 3) as usize], 1),
-                    ]);
-                    if let Placed::New(order) = database.place_order(&order).await.unwrap() {
-                        own.push(order);
-                    }
-                } else if dice < 60 {
-                    let adjusted = database
-                        .adjust_stock(product, StockAdjustment::By(-1), "test", NOW)
-                        .await;
-                    assert!(
-                        matches!(adjusted, Ok(_) | Err(DatabaseError::StockTooLow(_))),
-                        "{adjusted:?}"
-                    );
-                } else {
-                    let place = (dice as usize) % own.len();
-                    let to =
-                        OrderState::ALL[(dice as usize + round as usize) % OrderState::ALL.len()];
-                    match database.step_order(&own[place].id, &event(to), None).await {
-                        Ok(next) => own[place] = next,
-                        Err(DatabaseError::NoSuchStep(step)) => {
-                            assert_eq!((step.from, step.to), (own[place].state, to))
-                        }
-                        Err(other) => panic!("{other}"),
-                    }
-                }
-            }
-        })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        worker.await.unwrap();
-    }
-    for id in &ids {
-        assert!(available(&database, id).await >= 0);
-        ledger_holds(&database, id).await;
-    }
-    for order in database.orders_before(None, None, 1000).await.unwrap() {
-        for pair in order.history.windows(2) {
-            assert!(
-                pair[0].state.followers().contains(&pair[1].state),
-                "{order:?}"
-            );
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Promises about products, and what all promises use.
 
 pub(crate) use crate::catalogue::*;
+pub(crate) use crate::interleaving::*;
 pub(crate) use crate::orders::*;
 pub(crate) use crate::stock::*;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::{DatabaseOptions, ReadConcern};
 use parking_lot::Mutex;
 
 use super::Mongo;
@@ -41,12 +42,17 @@ pub(super) async fn free(this: &Mongo) {
     match end(this).await {
         Ok(0) => {}
         Ok(ended) => tracing::warn!(ended, "transactions of a program that died were ended"),
-        Err(error) => tracing::debug!(%error, "it cannot be looked for abandoned transactions"),
+        Err(error) => tracing::warn!(%error, "it cannot be looked for abandoned transactions"),
     }
 }
 
 async fn end(this: &Mongo) -> Result<usize, mongodb::error::Error> {
-    let admin = this.0.database.client().database("admin");
+    // The server tells of its sessions with local read concern only.
+    let local = DatabaseOptions::builder()
+        .read_concern(ReadConcern::local())
+        .build();
+    let admin = this.0.database.client();
+    let admin = admin.database_with_options("admin", local);
     let lies_for = i64::try_from(LIES_FOR.as_micros()).unwrap_or(i64::MAX);
     let found = admin.aggregate([
         doc! { "$currentOp": { "allUsers": false, "idleSessions": true } },
