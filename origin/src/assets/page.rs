@@ -63,7 +63,26 @@ async fn page(app: &App, path: &str, shop: &str) -> Result<Page, ApiError> {
     match segments.as_slice() {
         ["product", slug] => product_page(app, path, shop, slug).await,
         ["catalogue", slug] => category_page(app, path, shop, slug).await,
+        ["checkout"] => Ok(unlisted(app, "Checkout", shop)),
+        ["order", _token] => Ok(unlisted(app, "Your order", shop)),
         _ => Ok(plain(app, path, shop, trimmed)),
+    }
+}
+
+/// A page for one customer: its head says nothing of him, and search engines are kept out.
+fn unlisted(app: &App, title: &str, shop: &str) -> Page {
+    Page {
+        head: Head {
+            title: format!("{title} · {shop}"),
+            description: String::new(),
+            canonical: app.config.api.public_url.clone(),
+            image: None,
+            kind: "website",
+            json_ld: None,
+            listed: false,
+        },
+        tags: Vec::new(),
+        exists: true,
     }
 }
 

@@ -6,7 +6,7 @@ import { Header } from "./components/header";
 import { Notices } from "./components/notices";
 import { Skeleton } from "./components/skeleton";
 import { NotFound } from "./pages/not-found";
-import { Catalogue, Combos, Help, Home, PriceListPage, ProductPage } from "./routes";
+import { Catalogue, Checkout, Combos, Help, Home, OrderPage, PriceListPage, ProductPage } from "./routes";
 
 export function App() {
   const { pathname } = useLocation();
@@ -27,6 +27,8 @@ export function App() {
             <Route path="/price-list" element={<PriceListPage />} />
             <Route path="/combos" element={<Combos kind="bundles" />} />
             <Route path="/gift-boxes" element={<Combos kind="giftboxes" />} />
+            <Route path="/checkout" element={<Checkout />} />
+            <Route path="/order/:token" element={<OrderPage />} />
             <Route path="/help" element={<Help />} />
             <Route path="*" element={<NotFound />} />
           </Routes>

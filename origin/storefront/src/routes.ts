@@ -8,6 +8,8 @@ const loaders = {
   product: () => import("./pages/product"),
   priceList: () => import("./pages/price-list"),
   combos: () => import("./pages/combos"),
+  checkout: () => import("./pages/checkout"),
+  order: () => import("./pages/order"),
   help: () => import("./pages/help"),
 };
 
@@ -16,6 +18,8 @@ export const Catalogue = lazy(loaders.catalogue);
 export const ProductPage = lazy(loaders.product);
 export const PriceListPage = lazy(loaders.priceList);
 export const Combos = lazy(loaders.combos);
+export const Checkout = lazy(loaders.checkout);
+export const OrderPage = lazy(loaders.order);
 export const Help = lazy(loaders.help);
 
 const BY_PATH: [string, () => Promise<unknown>][] = [
@@ -24,6 +28,8 @@ const BY_PATH: [string, () => Promise<unknown>][] = [
   ["/price-list", loaders.priceList],
   ["/combos", loaders.combos],
   ["/gift-boxes", loaders.combos],
+  ["/checkout", loaders.checkout],
+  ["/order/", loaders.order],
   ["/help", loaders.help],
 ];
 

@@ -1,11 +1,11 @@
 /** Requests to the shop: cancelled with their caller, repeated with care, failed with a reason. */
 
 import { delayBefore, isWorthRepeating } from "../utilities/retry";
-import type { Problem } from "./types";
+import type { Problem, WrongField } from "./types";
 
 /** Why there is no answer. `status` 0 means that the shop was not reached at all. */
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly code: string, detail: string, readonly retryAfterSeconds?: number) {
+  constructor(readonly status: number, readonly code: string, detail: string, readonly retryAfterSeconds?: number, readonly fields: WrongField[] = []) {
     super(detail);
   }
 }
@@ -43,7 +43,11 @@ async function once<T>(path: string, options: Options): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
   const after = Number(response.headers.get("Retry-After"));
-  throw new ApiError(response.status, problem.code ?? "unknown", problem.detail ?? response.statusText, after > 0 ? after : undefined);
+  throw new ApiError(response.status, problem.code ?? "unknown", problem.detail ?? response.statusText, after > 0 ? after : undefined, wrongFields(problem));
+}
+
+function wrongFields(problem: Partial<Problem>): WrongField[] {
+  return (problem.errors ?? []).map(({ pointer = "", detail = "", code = "" }) => ({ pointer, detail, code }));
 }
 
 function unreachable(error: unknown, signal?: AbortSignal): ApiError {

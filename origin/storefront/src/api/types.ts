@@ -40,4 +40,17 @@ export interface Shop {
   charges: { packing_percent: number; minimum_order: Money };
   minimum_age: number;
 }
-export interface Problem { title: string; status: number; detail: string; code: string; instance: string }
+export interface QuotedLine { kind: string; id: string; sku: string; name: string; price: Money; quantity: number; total: Money }
+export interface Quote {
+  lines: QuotedLine[]; goods: Money; saved: Money; packing: Money; rounding: Money; total: Money; minimum_order: Money; meets_minimum: boolean;
+}
+export type OrderState =
+  | "awaiting_payment" | "payment_review" | "confirmed" | "packed" | "dispatched" | "delivered"
+  | "expired" | "cancelled" | "refund_due" | "refunded" | "returned";
+export interface PlacedOrder { number: string; tracking_token: string; state: OrderState; total: Money }
+export interface TrackedOrder {
+  number: string; state: OrderState; history: { state: OrderState; at: string }[]; payment: string;
+  lines: QuotedLine[]; total: Money; expires_at: string | null; can_cancel: boolean;
+}
+export interface WrongField { pointer: string; detail: string; code: string }
+export interface Problem { title: string; status: number; detail: string; code: string; instance: string; errors?: Partial<WrongField>[] }

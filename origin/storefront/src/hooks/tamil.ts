@@ -9,4 +9,13 @@ export const TAMIL: Readonly<Record<string, string>> = {
   Newest: "புதியவை", "Show more": "மேலும் காட்டு", "Try again": "மீண்டும் முயலுங்கள்", Quantity: "எண்ணிக்கை", Print: "அச்சிடு", Clear: "அழி", Safety: "பாதுகாப்பு", About: "விவரம்", Delivery: "விநியோகம்", Pictures: "படங்கள்", Packing: "பொதியல்",
   "Price from": "விலை முதல்", "Price to": "விலை வரை", "Page not found": "பக்கம் கிடைக்கவில்லை", "Back to the shop": "கடைக்குத் திரும்பு", "in your list": "உங்கள் பட்டியலில்",
   "Minimum order": "குறைந்தபட்ச ஆர்டர்", Licence: "உரிமம்", Contact: "தொடர்பு", Contents: "உள்ளடக்கம்", Price: "விலை", Product: "பொருள்",
+  Checkout: "ஆர்டர் செய்", "Your list": "உங்கள் பட்டியல்", "Your list is empty.": "உங்கள் பட்டியல் காலியாக உள்ளது.", Goods: "பொருட்கள்", Rounding: "முழுமையாக்கல்",
+  "Mobile number": "கைபேசி எண்", "Mail address": "மின்னஞ்சல்", "House and street": "வீடு, தெரு", "More of the address": "மேலும் முகவரி", Town: "ஊர்", State: "மாநிலம்", "PIN code": "அஞ்சல் குறியீடு",
+  Payment: "கட்டணம்", "Bank transfer or UPI": "வங்கி பரிமாற்றம் அல்லது UPI", "Cash on delivery": "பொருள் வந்ததும் பணம்", "I am 18 or older.": "எனக்கு 18 வயது நிறைந்துவிட்டது.",
+  "Place the order": "ஆர்டரை உறுதிசெய்", "One moment…": "ஒரு நொடி…", "Your order": "உங்கள் ஆர்டர்", "What happened": "நடந்தவை", "I have paid": "பணம் செலுத்திவிட்டேன்", "Reference of the transfer": "பரிமாற்றக் குறிப்பு எண்",
+  "Call the order off": "ஆர்டரை ரத்துசெய்", "Awaiting your payment": "உங்கள் கட்டணத்திற்காகக் காத்திருக்கிறோம்", "We are checking your payment": "உங்கள் கட்டணத்தைச் சரிபார்க்கிறோம்", Confirmed: "உறுதியானது", Packed: "பொதியப்பட்டது",
+  "On its way": "வந்துகொண்டிருக்கிறது", Delivered: "வந்து சேர்ந்தது", "Not paid in time": "நேரத்தில் செலுத்தப்படவில்லை", "Called off": "ரத்தானது", "Refund on its way": "பணம் திரும்ப வருகிறது", Refunded: "பணம் திரும்பியது", Returned: "திரும்பியது",
+  "Keep this page's address: whoever has it can see how the order stands.": "இப்பக்கத்தின் முகவரியை வைத்துக்கொள்ளுங்கள்: ஆர்டரின் நிலையை இதில் காணலாம்.",
+  "Please transfer the total and tell us the reference. Call us for the account:": "மொத்தத் தொகையை அனுப்பி, குறிப்பு எண்ணைத் தெரிவியுங்கள். கணக்கு விவரத்திற்கு அழையுங்கள்:",
+  "Your goods are kept for you until": "உங்கள் பொருட்கள் வைத்திருக்கப்படும் நேரம்", "The shop takes no orders online now. Please send us your list or call us.": "இப்போது இணையத்தில் ஆர்டர் எடுக்கப்படவில்லை. எங்களை அழையுங்கள்.",
 };

@@ -74,6 +74,7 @@ function Summary() {
     <aside className="summary" aria-label={t("Total")}>
       <p aria-live="polite"><strong data-testid="total">{t("Total")} {rupees(price)}</strong> · {pieces} {t("in your list")} · {t("You save")} {rupees(saved)}</p>
       {missing > 0 && <p className="small">{t("Minimum order")}: {rupees(shop?.charges.minimum_order.amount_paise ?? 0)} ({rupees(missing)} to go)</p>}
+      {shop?.mode === "order" && missing <= 0 && <Link className="btn btn-sm btn-warning no-print" to="/checkout">{t("Checkout")}</Link>}
       <button type="button" className="btn btn-sm btn-outline-light no-print" onClick={clearBasket}>{t("Clear")}</button>
     </aside>
   );
