@@ -83,7 +83,7 @@ async fn every_request_leaves_one_json_line_without_what_people_typed() -> Resul
     let origin = format!("127.0.0.1:{}", shop.origin_ports[0]);
     assert_eq!(
         json!([third["status"], third["upstream"]]),
-        json!([405, origin])
+        json!([404, origin])
     );
     Ok(())
 }

@@ -25,6 +25,26 @@ for (const path of PAGES) {
   });
 }
 
+for (const path of ["/", "/catalogue", "/price-list"]) {
+  test(`${path} does not move under the finger while it loads slowly`, async ({ page, context }) => {
+    const browser = await context.newCDPSession(page);
+    // Fast 4G, as lighthouse simulates it.
+    await browser.send("Network.emulateNetworkConditions", { offline: false, latency: 150, downloadThroughput: 1_600_000 / 8, uploadThroughput: 750_000 / 8 });
+    await page.addInitScript(() => {
+      const seen = { shift: 0, paint: 0 };
+      (window as unknown as { seen: typeof seen }).seen = seen;
+      new PerformanceObserver((list) => { for (const entry of list.getEntries()) seen.shift += (entry as unknown as { value: number }).value; }).observe({ type: "layout-shift", buffered: true });
+      new PerformanceObserver((list) => { for (const entry of list.getEntries()) seen.paint = entry.startTime; }).observe({ type: "largest-contentful-paint", buffered: true });
+    });
+    await page.goto(path);
+    await page.waitForLoadState("networkidle");
+    const seen = await page.evaluate(() => (window as unknown as { seen: { shift: number; paint: number } }).seen);
+    test.info().annotations.push({ type: "largest contentful paint", description: `${Math.round(seen.paint)} ms` });
+    if (process.env["CRACKERS_VITALS"]) console.log(`${test.info().project.name} ${path}: LCP ${Math.round(seen.paint)} ms, CLS ${seen.shift.toFixed(4)}`);
+    expect(seen.shift).toBeLessThan(0.02);
+  });
+}
+
 test("from the home page to a product by category and filter", async ({ page }) => {
   await page.goto("/");
   await page.locator(".category", { hasText: "Rockets" }).click();
