@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare storefront e2e mongod
+.PHONY: help setup run test check bench compare load storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -43,6 +43,9 @@ bench: ## Criterion benchmarks of the parts
 
 compare: ## CPU time per request against nginx, on this machine (needs nginx and wrk)
 	benches/compare/run
+
+load: ## Durable orders a second through the edge, on both databases (needs wrk)
+	benches/load/orders
 
 mongod: ## A real MongoDB server for the tests, into target/mongod
 	.ci/get-mongod

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::availability::Availability;
 use super::money::Paise;
 use super::products::Image;
+use super::stock::StockRecord;
 
 /// Which of the two kinds a combo is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, schemars::JsonSchema)]
@@ -128,8 +129,25 @@ pub fn availability(components: &[Option<ComponentStock>]) -> Availability {
     words.min().unwrap_or(Availability::SoldOut)
 }
 
+/// The most pieces of one product in a combo.
+pub const COMPONENT_QUANTITY_MAX: u32 = 1000;
+
+/// Whether the word of any combo can differ because a component's stock was this and is now that. A combo's word is the
+/// least of its components' words, so it stays when none of them changes, whatever the quantity. Asked for every order:
+/// looking at the combos themselves costs far more.
+pub fn may_change_words(before: &StockRecord, now: &StockRecord) -> bool {
+    (1..=i64::from(COMPONENT_QUANTITY_MAX)).any(|quantity| {
+        let word = |stock: &StockRecord| {
+            Availability::of(stock.available / quantity, stock.low_at / quantity)
+        };
+        word(before) != word(now)
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stock(available: i64, low_at: i64, quantity: u32) -> Option<ComponentStock> {
@@ -169,5 +187,34 @@ mod tests {
         );
         assert_eq!(availability(&[unsellable]), Availability::SoldOut);
         assert_eq!(availability(&[]), Availability::SoldOut);
+    }
+
+    fn record(available: i64, low_at: i64) -> StockRecord {
+        StockRecord {
+            product_id: "a".to_owned(),
+            available,
+            low_at,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn plenty_less_a_little_changes_no_word() {
+        assert!(!may_change_words(&record(100_000, 10), &record(99_990, 10)));
+        assert!(may_change_words(&record(11, 10), &record(10, 10)));
+        assert!(may_change_words(&record(500, 10), &record(499, 10)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_that_changes_was_foreseen(
+            before in 0_i64..5000, now in 0_i64..5000, low_at in 0_i64..50, quantity in 1..=COMPONENT_QUANTITY_MAX,
+            other in 0_i64..5000
+        ) {
+            let word = |available| availability(&[stock(available, low_at, quantity), stock(other, 10, 1)]);
+            if word(before) != word(now) {
+                prop_assert!(may_change_words(&record(before, low_at), &record(now, low_at)));
+            }
+        }
     }
 }

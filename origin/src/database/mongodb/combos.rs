@@ -164,6 +164,9 @@ pub(super) async fn words_with_products(
     session: &mut ClientSession,
     ids: &[&str],
 ) -> Result<Vec<((String, ComboKind), Availability)>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let filter = doc! { "components": { "$in": ids }, "active": true };
     let combos = find(this, session, filter, doc! { "_id": 1 }).await?;
     if combos.is_empty() {

@@ -12,6 +12,7 @@ use super::error::Failure;
 use super::{Answer, Mongo, changes, combos};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
+use crate::commerce::combos::may_change_words;
 use crate::commerce::reservation::{Moved, Shelf};
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 
@@ -195,13 +196,14 @@ pub(super) async fn put_shelf(
     moved: &[(Moved, String)],
     at: Timestamp,
 ) -> Result<Vec<String>, Failure> {
-    let ids: Vec<_> = shelf
-        .changed()
-        .map(|(_, now)| now.product_id.as_str())
-        .collect();
-    if ids.is_empty() {
+    if shelf.changed().next().is_none() {
         return Ok(Vec::new());
     }
+    let ids: Vec<_> = shelf
+        .changed()
+        .filter(|(before, now)| may_change_words(before, now))
+        .map(|(_, now)| now.product_id.as_str())
+        .collect();
     let combos_before = combos::words_with_products(this, session, &ids).await?;
     update_stock(this, session, shelf).await?;
     let rows = moved.iter().map(|(each, reason)| {

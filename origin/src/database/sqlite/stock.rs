@@ -7,6 +7,7 @@ use super::super::error::DatabaseError;
 use super::{Answer, Sqlite, changes, combos, products, rows};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
+use crate::commerce::combos::may_change_words;
 use crate::commerce::reservation::{Moved, Shelf};
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 
@@ -160,7 +161,11 @@ pub(super) fn put_shelf(
     reason: &str,
     at: Timestamp,
 ) -> Answer<Vec<String>> {
-    let ids: Vec<_> = shelf.changed().map(|(_, now)| &now.product_id).collect();
+    let ids: Vec<_> = shelf
+        .changed()
+        .filter(|(before, now)| may_change_words(before, now))
+        .map(|(_, now)| &now.product_id)
+        .collect();
     let combos_before = combos::words_containing_any(connection, &ids)?;
     for each in moved {
         write_movement(connection, &each.after.product_id, each.delta, reason, at)?;
