@@ -1,6 +1,7 @@
 //! Stage `accept`: what is refused before anything else looks at it.
 
 mod connections;
+mod deadlines;
 mod starting;
 mod stopping;
 mod streams;
