@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::head::Head;
+use super::head::{Head, escape_json};
 use super::not_found;
+use crate::api::shop::ShopView;
 use crate::api::{ApiError, Reply};
 use crate::app::App;
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{category_tag, product_tag};
 use crate::commerce::products::Product;
+use crate::commerce::shop::ShopSettings;
 
 /// Where the head goes in the shell.
 const HEAD_MARK: &str = "<!--head-->";
@@ -34,11 +36,26 @@ async fn make(app: &App, path: &str, shell: &str) -> Result<Reply, ApiError> {
     let shop = app.database.shop_settings().await?;
     let name = shop.as_ref().map_or("Crackers", |shop| shop.name.as_str());
     let page = page(app, path, name).await?;
-    let html = shell.replacen(HEAD_MARK, &page.head.to_html(), 1);
+    let mut head = page.head.to_html();
+    if let Some(shop) = &shop {
+        head.push_str(&shop_data(shop)?);
+    }
+    let html = shell.replacen(HEAD_MARK, &head, 1);
     let mut tags = page.tags;
     tags.extend(["pages".to_owned(), "shop".to_owned()]);
     let reply = Reply::public_body("text/html; charset=utf-8", Bytes::from(html), tags);
     Ok(if page.exists { reply } else { not_found(reply) })
+}
+
+/// What every page asks first, given along: without it the notices come late and push the page down.
+fn shop_data(shop: &ShopSettings) -> Result<String, ApiError> {
+    let view = ShopView::from(shop.clone());
+    let json =
+        serde_json::to_string(&view).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(format!(
+        "<script type=\"application/json\" id=\"shop-data\">{}</script>",
+        escape_json(&json)
+    ))
 }
 
 /// The storefront's shell and the name of its build; without a build, a page that says how to make one.

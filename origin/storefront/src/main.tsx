@@ -11,6 +11,10 @@ const client = new QueryClient({
   defaultOptions: { queries: { staleTime: 60_000, retry: false, refetchOnWindowFocus: false, networkMode: "always" } },
 });
 
+// The page brings along what every page asks first.
+const shop = document.getElementById("shop-data")?.textContent;
+if (shop) client.setQueryData(["/api/shop"], JSON.parse(shop));
+
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <QueryClientProvider client={client}>
