@@ -21,7 +21,7 @@ pub enum Listener {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (accept.{key}): {source}{hint}")]
+#[error("cannot listen on {address} (accept.{key}){hint}")]
 pub struct BindError {
     address: String,
     key: &'static str,

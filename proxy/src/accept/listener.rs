@@ -29,7 +29,7 @@ pub enum Listener {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}): {source}{hint}")]
+#[error("cannot listen on {address} ({key}){hint}")]
 pub struct BindError {
     address: String,
     key: &'static str,
