@@ -9,8 +9,9 @@ use crackers_shared::{clock::Clock, memory};
 use crate::api::{Answers, Router};
 use crate::assets::Assets;
 use crate::commerce::search::Search;
+use crate::commerce::shop::ShopSettings;
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Answer, Database};
 use crate::telemetry::Metrics;
 
 /// The running origin: immutable settings and the handles that requests use.
@@ -27,6 +28,8 @@ pub struct App {
     pub answers: Answers,
     /// Which handler answers what.
     pub router: Router,
+    /// The shop's settings as the follower of `changes` last read them.
+    pub shop: parking_lot::RwLock<Option<Arc<ShopSettings>>>,
     /// The full-text index.
     pub search: Search,
     /// The storefront's files.
@@ -44,11 +47,26 @@ impl App {
             metrics: Metrics::new(),
             router: Router::new(),
             search: Search::default(),
+            shop: parking_lot::RwLock::default(),
             started: clock.now(),
             config,
             database,
             clock,
         }
+    }
+
+    /// The shop's settings: from memory while changes are followed, else from the database. `None` before the first seed.
+    ///
+    /// # Errors
+    /// What the database fails with.
+    pub async fn shop_settings(&self) -> Answer<Option<Arc<ShopSettings>>> {
+        if self.answers.is_following() {
+            let known = self.shop.read().clone();
+            if known.is_some() {
+                return Ok(known);
+            }
+        }
+        Ok(self.database.shop_settings().await?.map(Arc::new))
     }
 
     /// Seconds since the start.

@@ -109,12 +109,8 @@ pub(super) async fn place(call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let key = idempotency_key(&call)?;
     let body_hash = etag_of(&call.body);
-    // First of all: what was placed stays placed, whatever the shop says now.
-    let before = app.database.order_by_key(&key).await?;
-    let placed = match before {
-        Some((known, order)) => Placed::again(order, known == body_hash),
-        None => {
-            let order = new_order(&call, key, body_hash).await?;
+    let placed = match new_order(&call, key.clone(), body_hash.clone()).await {
+        Ok(order) => {
             let placed = app.database.place_order(&order).await?;
             if let Placed::Short(short) = &placed {
                 app.metrics.orders.asked.with_label_values(&["short"]).inc();
@@ -122,6 +118,11 @@ pub(super) async fn place(call: Call) -> Result<Reply, ApiError> {
             }
             placed
         }
+        // What was placed stays placed, whatever shop and catalogue say now.
+        Err(refused) => match app.database.order_by_key(&key).await? {
+            Some((known, order)) => Placed::again(order, known == body_hash),
+            None => return Err(refused),
+        },
     };
     let (outcome, answer) = match placed {
         Placed::New(order) => ("placed", Some(order)),

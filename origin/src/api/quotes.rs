@@ -1,5 +1,7 @@
 //! `POST /api/cart/quote`: what a list would cost.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,11 +124,11 @@ pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
 pub(super) async fn price(
     app: &App,
     lines: &[WantedLine],
-) -> Result<(ShopSettings, Quote), ApiError> {
+) -> Result<(Arc<ShopSettings>, Quote), ApiError> {
     if lines.len() > crate::commerce::lines::LINES_MAX {
         return Err(refused(&QuoteRefused::TooLong));
     }
-    let shop = app.database.shop_settings().await?;
+    let shop = app.shop_settings().await?;
     let shop = shop.ok_or(ApiError::NotFound)?;
     let goods = goods::of(&app.database, lines).await?;
     let quote = quote::quote(&shop, lines, &goods).map_err(|error| refused(&error))?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::stock::StockRecord;
+use super::stock::{StockAdjustment, StockRecord, StockTooLow};
 
 /// A product that an order wants more of than there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -73,6 +73,24 @@ impl Shelf {
     /// Puts back every piece of an order that is given up. A product that is gone gets nothing back.
     pub fn put_back(&mut self, pieces: &BTreeMap<String, u32>) -> Vec<Moved> {
         self.apply(pieces, 1)
+    }
+
+    /// Adjusts one stock; `None` when it was not read.
+    ///
+    /// # Errors
+    /// [`StockTooLow`] when it would become negative.
+    pub fn adjust(
+        &mut self,
+        product_id: &str,
+        adjustment: StockAdjustment,
+    ) -> Result<Option<Moved>, StockTooLow> {
+        let Some(stock) = self.now.get_mut(product_id) else {
+            return Ok(None);
+        };
+        let after = adjustment.applied_to(stock)?;
+        let delta = after.available - stock.available;
+        stock.clone_from(&after);
+        Ok(Some(Moved { delta, after }))
     }
 
     fn apply(&mut self, pieces: &BTreeMap<String, u32>, sign: i64) -> Vec<Moved> {

@@ -87,3 +87,14 @@ pub struct StockAdjusted {
     /// The public word after it. Only when it differs is anything purged.
     pub after: Availability,
 }
+
+impl StockAdjusted {
+    /// What turned the one record into the other.
+    pub fn between(before: &StockRecord, after: StockRecord) -> Self {
+        Self {
+            before: Availability::of(before.available, before.low_at),
+            after: Availability::of(after.available, after.low_at),
+            record: after,
+        }
+    }
+}

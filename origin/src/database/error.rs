@@ -55,3 +55,13 @@ pub enum DatabaseError {
     #[error("database: {0}")]
     Driver(String),
 }
+
+impl DatabaseError {
+    /// Whether the database itself is to blame, and not what was asked of it: another question now would fare no better.
+    pub fn is_of_the_database(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::PoolTimeout | Self::QueryTimeout(_) | Self::ReadOnly(_)
+        )
+    }
+}

@@ -91,13 +91,23 @@ async fn start_over(app: &App) -> Result<i64, DatabaseError> {
         products.extend(page);
     }
     app.search.rebuild(products);
+    read_shop(app).await?;
     app.answers.touched.reset();
     app.answers.touched.touch_everything(sequence);
     app.answers.forget();
     Ok(sequence)
 }
 
+async fn read_shop(app: &App) -> Result<(), DatabaseError> {
+    let shop = app.database.shop_settings().await?.map(Arc::new);
+    *app.shop.write() = shop;
+    Ok(())
+}
+
 async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
+    if changes.iter().any(|change| change.entity == "shop") {
+        read_shop(app).await?;
+    }
     let mut ids: Vec<_> = changes
         .iter()
         .filter(|change| matches!(change.entity.as_str(), "product" | "stock"))

@@ -28,8 +28,12 @@ use self::sessions::{Lease, Sessions};
 use super::settings::Config;
 use super::{Answer, DatabaseError, PoolUse};
 
-/// A transaction that meets others is tried again so often; then the request is answered 503.
-const TRIES_MAX: u32 = 20;
+/// A transaction that meets others is tried again for so long; then the request is answered 503. Longer than a dead
+/// program's transaction lies about ([`abandoned`]).
+const TRIED_FOR: Duration = Duration::from_secs(10);
+
+/// A commit of unknown result is asked for again so often.
+const COMMITS_MAX: u32 = 20;
 
 /// Conflicts after which it is looked whether a program died in the middle of a transaction.
 const CONFLICTS_BEFORE_A_LOOK: u32 = 5;
@@ -152,6 +156,7 @@ impl Mongo {
         change: &(impl for<'a> Fn(&'a Self, &'a mut ClientSession) -> Working<'a, T> + Sync),
     ) -> Result<T, Failure> {
         let session = &mut lease.session;
+        let begun = Instant::now();
         for attempt in 0.. {
             session.start_transaction().await?;
             let failed = match change(self, session).await {
@@ -165,7 +170,7 @@ impl Mongo {
                     failed
                 }
             };
-            if attempt >= TRIES_MAX || !failed.has_label(TRANSIENT_TRANSACTION_ERROR) {
+            if begun.elapsed() >= TRIED_FOR || !failed.has_label(TRANSIENT_TRANSACTION_ERROR) {
                 return Err(failed);
             }
             tokio::time::sleep(Duration::from_millis(2 << attempt.min(6))).await;
@@ -218,7 +223,7 @@ async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
     for attempt in 0.. {
         match session.commit_transaction().await {
             Err(error)
-                if attempt < TRIES_MAX
+                if attempt < COMMITS_MAX
                     && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
             result => return Ok(result?),
         }

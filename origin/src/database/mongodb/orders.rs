@@ -64,8 +64,8 @@ impl Mongo {
         placed.await.map_err(ended)?
     }
 
-    /// One answer for each order. When the whole does not go through, its halves are tried: an order that spoils a batch
-    /// must not fail the others. What became of a commit without an answer is read from the keys.
+    /// One answer for each order. When the whole does not go through although the database works, its halves are tried: an
+    /// order that spoils a batch must not fail the others.
     async fn place_together(&self, orders: Vec<NewOrder>) -> Vec<Answer<Placed>> {
         let orders = Arc::new(orders);
         let these = Arc::clone(&orders);
@@ -79,20 +79,37 @@ impl Mongo {
             Ok(placed) => return placed.into_iter().map(Ok).collect(),
             Err(error) => error,
         };
-        if orders.len() > 1 {
+        if orders.len() > 1 && !error.is_of_the_database() {
             let mut first = orders.to_vec();
             let second = first.split_off(orders.len() / 2);
             let mut answers = Box::pin(self.place_together(first)).await;
             answers.append(&mut Box::pin(self.place_together(second)).await);
             return answers;
         }
-        let Some(order) = orders.first() else {
-            return Vec::new();
-        };
-        match self.order_by_key(&order.idempotency_key).await {
-            Ok(Some((_, known))) if known.id == order.id => vec![Ok(Placed::New(known))],
-            _ => vec![Err(error)],
+        self.what_became_of(&orders, &error).await
+    }
+
+    /// What became of a batch whose commit was not answered, or not made: the keys tell.
+    async fn what_became_of(
+        &self,
+        orders: &[NewOrder],
+        error: &DatabaseError,
+    ) -> Vec<Answer<Placed>> {
+        let mut answers = Vec::with_capacity(orders.len());
+        let mut answers_keys = true;
+        for order in orders {
+            let known = match answers_keys {
+                true => self.order_by_key(&order.idempotency_key).await,
+                false => Ok(None),
+            };
+            answers_keys &= known.is_ok();
+            answers.push(match known {
+                Ok(Some((_, known))) if known.id == order.id => Ok(Placed::New(known)),
+                Ok(Some((hash, known))) => Ok(Placed::again(known, hash == order.body_hash)),
+                _ => Err(DatabaseError::Unavailable(error.to_string())),
+            });
         }
+        answers
     }
 
     /// See [`super::super::Database::order_by_key`].

@@ -70,53 +70,23 @@ async fn adjust(
     reason: &str,
     at: Timestamp,
 ) -> Result<StockAdjusted, Failure> {
-    let mut product = this.required_product(session, id).await?;
     let missing = || DatabaseError::NotFound {
         entity: "stock",
         id: id.to_owned(),
     };
     let before = record(this, session, id).await?.ok_or_else(missing)?;
-    let record = adjustment
-        .applied_to(&before)
-        .map_err(DatabaseError::from)?;
-    let combos_before = combos::words_with_products(this, session, &[id]).await?;
-    let update = doc! { "$set": { "available": record.available, "version": record.version } };
-    this.collection("stock")
-        .update_one(doc! { "_id": id }, update)
-        .session(&mut *session)
-        .await?;
-    let delta = record.available - before.available;
-    let row = movement_document(id, delta, reason, at, record.version);
-    this.collection("stock_movements")
-        .insert_one(row)
-        .session(&mut *session)
-        .await?;
-    let (word_before, word_after) = (
-        product.availability,
-        Availability::of(record.available, record.low_at),
-    );
-    if word_before != word_after {
-        product.availability = word_after;
-        this.put_product(session, &product).await?;
-    }
-    let combos_after = combos::words_with_products(this, session, &[id]).await?;
-    let pairs = combos_before.into_iter().zip(combos_after);
-    let changed: Vec<_> = pairs
-        .filter(|(before, after)| before.1 != after.1)
-        .map(|(_, after)| after.0)
-        .collect();
-    let tags = tags_of_stock_change(&product, word_before != word_after, &changed);
+    let mut shelf = Shelf::new([before.clone()]);
+    let adjusted = shelf.adjust(id, adjustment).map_err(DatabaseError::from)?;
+    let moved = adjusted.ok_or_else(missing)?;
+    let after = moved.after.clone();
+    let tags = put_shelf(this, session, &shelf, &[(moved, reason.to_owned())], at).await?;
     let change = NewChange {
         entity: "stock",
         entity_id: id.to_owned(),
         tags,
     };
     changes::append(this, session, change, at).await?;
-    Ok(StockAdjusted {
-        record,
-        before: word_before,
-        after: word_after,
-    })
+    Ok(StockAdjusted::between(&before, after))
 }
 
 /// The stock of a product.

@@ -66,50 +66,23 @@ fn adjust(
     reason: &str,
     at: Timestamp,
 ) -> Answer<StockAdjusted> {
-    let mut product = products::required(connection, id)?;
-    let before = record(connection, id)?.ok_or_else(|| DatabaseError::NotFound {
+    let missing = || DatabaseError::NotFound {
         entity: "stock",
         id: id.to_owned(),
-    })?;
-    let record = adjustment.applied_to(&before)?;
-    let combos_before = combos::words_containing(connection, id)?;
-    connection
-        .prepare_cached("UPDATE stock SET available = ?2, version = ?3 WHERE product_id = ?1")?
-        .execute(params![id, record.available, record.version])?;
-    write_movement(
-        connection,
-        id,
-        record.available - before.available,
-        reason,
-        at,
-    )?;
-    let (word_before, word_after) = (
-        product.availability,
-        Availability::of(record.available, record.low_at),
-    );
-    if word_before != word_after {
-        product.availability = word_after;
-        products::put(connection, &product)?;
-    }
-    let combos_after = combos::words_containing(connection, id)?;
-    let changed: Vec<_> = combos_before
-        .into_iter()
-        .zip(combos_after)
-        .filter(|(before, after)| before.1 != after.1)
-        .map(|(_, after)| after.0)
-        .collect();
-    let tags = tags_of_stock_change(&product, word_before != word_after, &changed);
+    };
+    let id = id.to_owned();
+    let before = record(connection, &id)?.ok_or_else(missing)?;
+    let mut shelf = Shelf::new([before.clone()]);
+    let moved = shelf.adjust(&id, adjustment)?.ok_or_else(missing)?;
+    let after = moved.after.clone();
+    let tags = put_shelf(connection, &shelf, &[moved], reason, at)?;
     let change = NewChange {
         entity: "stock",
-        entity_id: id.to_owned(),
+        entity_id: id,
         tags,
     };
     changes::append(connection, &change, at)?;
-    Ok(StockAdjusted {
-        record,
-        before: word_before,
-        after: word_after,
-    })
+    Ok(StockAdjusted::between(&before, after))
 }
 
 fn record(connection: &Connection, id: &str) -> Answer<Option<StockRecord>> {

@@ -92,18 +92,18 @@ fn write_until_closed(
 }
 
 fn commit(connection: &Connection, batch: Vec<Job>, changes_kept: u32) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = command(connection, "BEGIN IMMEDIATE") {
         // Dropping a job that has not run closes its channel, which tells its caller that nothing was written.
         tracing::error!(%error, writes = batch.len(), "cannot begin a write transaction");
         return;
     }
     let done: Vec<Done> = batch.into_iter().map(|job| run(connection, job)).collect();
-    let committed = changes::trim(connection, changes_kept)
-        .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    let committed =
+        changes::trim(connection, changes_kept).and_then(|()| command(connection, "COMMIT"));
     let failed = committed.err().map(|error| error.to_string());
     if let Some(error) = &failed {
         tracing::error!(%error, writes = done.len(), "a commit failed; its writes are undone");
-        let _ = connection.execute_batch("ROLLBACK");
+        let _ = command(connection, "ROLLBACK");
     }
     for each in done {
         (each.answer)(failed.clone().map(DatabaseError::Unavailable));
@@ -112,14 +112,14 @@ fn commit(connection: &Connection, batch: Vec<Job>, changes_kept: u32) {
 
 /// Runs one write in its savepoint. A savepoint that cannot be undone poisons nothing: the commit then fails as well.
 fn run(connection: &Connection, job: Job) -> Done {
-    let begun = connection.execute_batch("SAVEPOINT job");
+    let begun = command(connection, "SAVEPOINT job");
     let done = job(connection);
-    let end = if done.keep && begun.is_ok() {
-        "RELEASE job"
+    let undone = if done.keep && begun.is_ok() {
+        Ok(())
     } else {
-        "ROLLBACK TO job; RELEASE job"
+        command(connection, "ROLLBACK TO job")
     };
-    match connection.execute_batch(end) {
+    match undone.and_then(|()| command(connection, "RELEASE job")) {
         Ok(()) => done,
         Err(error) => {
             let error = error.to_string();
@@ -130,4 +130,10 @@ fn run(connection: &Connection, job: Job) -> Done {
             }
         }
     }
+}
+
+/// A statement without values and rows, parsed once.
+fn command(connection: &Connection, sql: &str) -> Answer<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
