@@ -13,6 +13,8 @@ mod model;
 mod orders;
 #[path = "database_contract/promises.rs"]
 mod promises;
+#[path = "database_contract/records.rs"]
+mod records;
 #[path = "database_contract/stock.rs"]
 mod stock;
 
@@ -113,6 +115,12 @@ promised! {
     a_cancelled_order_gives_its_stock_back_once
     orders_that_were_not_paid_in_time_are_due
     any_interleaving_keeps_the_ledger_and_the_states
+    records_are_found_by_id_and_by_every_key
+    a_write_of_records_takes_every_step_or_none
+    records_are_due_in_the_order_of_their_time
+    concurrent_changes_of_a_record_all_count
+    staff_add_and_replace_products_categories_and_combos
+    a_coupon_is_used_as_often_as_it_may_be
 }
 
 #[tokio::test(flavor = "multi_thread")]

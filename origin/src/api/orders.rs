@@ -156,6 +156,7 @@ async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrd
         tracking_token: ids::unguessable(),
         idempotency_key: key,
         body_hash,
+        customer_id: None,
         contact,
         address,
         payment: request.payment,

@@ -12,7 +12,7 @@ use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
-use crate::commerce::orders::{Order, OrderEvent, OrderState, PaymentMethod};
+use crate::commerce::orders::{Order, OrderState, OrderStep, PaymentMethod};
 
 /// How an order stands.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -145,15 +145,10 @@ async fn step(
     state: OrderState,
     note: String,
 ) -> Result<Reply, ApiError> {
-    let event = OrderEvent {
-        state,
-        at: app.clock.now(),
-        by: "customer".to_owned(),
-        note,
-    };
+    let step = OrderStep::to(state, app.clock.now(), "customer", note);
     let next = app
         .database
-        .step_order(&order.id, &event, Some(order.version))
+        .step_order(&order.id, &step, Some(order.version))
         .await?;
     shown(&next)
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::commerce::orders::{Order, OrderEvent, OrderState};
+use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep};
 use crate::commerce::shop::SalesMode;
 use crate::config::Config;
 
@@ -75,7 +75,12 @@ pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()
     match verb {
         OrderVerb::List { state, limit } => {
             let state = state.as_deref().map(state_of).transpose()?;
-            for order in database.orders_before(state, None, limit).await? {
+            let query = OrderQuery {
+                state,
+                limit,
+                ..OrderQuery::default()
+            };
+            for order in database.orders(&query).await? {
                 println!("{}", line(&order));
             }
         }
@@ -90,14 +95,9 @@ pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()
             };
             let found = database.order_by_number(wanted).await?;
             let order = found.with_context(|| format!("there is no order {number}"))?;
-            let event = OrderEvent {
-                state,
-                at: Timestamp::now(),
-                by: "command line".to_owned(),
-                note,
-            };
+            let step = OrderStep::to(state, Timestamp::now(), "command line", note);
             let next = database
-                .step_order(&order.id, &event, Some(order.version))
+                .step_order(&order.id, &step, Some(order.version))
                 .await?;
             println!("{}", line(&next));
         }

@@ -75,6 +75,10 @@ pub fn tags_of_product_change(
         tags.push("categories".to_owned());
         tags.push("sitemap".to_owned());
     }
+    if before.category != after.category || before.sub_categories != after.sub_categories {
+        tags.push(category_tag(&before.category));
+        tags.push("categories".to_owned());
+    }
     push_combo_tags(&mut tags, combos);
     tags
 }
@@ -108,6 +112,26 @@ pub fn tags_of_combo_words(
         .collect();
     let mut tags = Vec::new();
     push_combo_tags(&mut tags, &changed);
+    tags
+}
+
+/// What goes stale when a product comes.
+pub fn tags_of_new_product(product: &super::products::Product) -> Vec<String> {
+    let mut before = product.clone();
+    before.active = !product.active;
+    tags_of_product_change(&before, product, &[])
+}
+
+/// What goes stale when a category comes or changes: its name stands on its products, too.
+pub fn tags_of_category_change(slug: &str) -> Vec<String> {
+    let lists = ["categories", "sitemap", "products"].map(str::to_owned);
+    lists.into_iter().chain([category_tag(slug)]).collect()
+}
+
+/// What goes stale when a combo comes or changes.
+pub fn tags_of_combo_change(id: &str, kind: super::combos::ComboKind) -> Vec<String> {
+    let mut tags = vec!["sitemap".to_owned()];
+    push_combo_tags(&mut tags, &[(id.to_owned(), kind)]);
     tags
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contact::{self, Address, Contact};
+use super::payments::Payment;
 use super::quote::Quote;
 use super::reservation::Shortage;
 use super::shop::{SalesMode, ShopSettings};
@@ -125,6 +126,8 @@ pub struct NewOrder {
     pub idempotency_key: String,
     /// Of the request's body: the same key with another body is a mistake.
     pub body_hash: String,
+    /// The account it was placed from, if any.
+    pub customer_id: Option<String>,
     /// Who ordered.
     pub contact: Contact,
     /// Where it goes.
@@ -150,6 +153,9 @@ pub struct Order {
     pub tracking_token: String,
     /// Where it stands.
     pub state: OrderState,
+    /// The account it was placed from, if any.
+    #[serde(default)]
+    pub customer_id: Option<String>,
     /// Who ordered.
     pub contact: Contact,
     /// Where it goes.
@@ -158,6 +164,9 @@ pub struct Order {
     pub payment: PaymentMethod,
     /// What it is made of, and what it cost when it was placed.
     pub quote: Quote,
+    /// What its customer says was paid, and what staff say to that; the first one first.
+    #[serde(default)]
+    pub payments: Vec<Payment>,
     /// Every state it was in, the first one first.
     pub history: Vec<OrderEvent>,
     /// When it was placed.
@@ -179,6 +188,52 @@ pub struct OrderEvent {
     pub by: String,
     /// Why, for staff.
     pub note: String,
+}
+
+/// What is done to an order at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderStep {
+    /// The state it goes to; `None` where only a payment is written down.
+    pub to: Option<OrderState>,
+    /// A payment that is added, or takes the place of the one with its id.
+    pub payment: Option<Payment>,
+    /// When.
+    pub at: Timestamp,
+    /// Who does it: `customer`, `shop` (by itself), or a member of staff.
+    pub by: String,
+    /// Why, for staff.
+    pub note: String,
+}
+
+impl OrderStep {
+    /// A step into a state.
+    pub fn to(
+        state: OrderState,
+        at: Timestamp,
+        by: impl Into<String>,
+        note: impl Into<String>,
+    ) -> Self {
+        Self {
+            to: Some(state),
+            payment: None,
+            at,
+            by: by.into(),
+            note: note.into(),
+        }
+    }
+}
+
+/// Which orders, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderQuery {
+    /// Only those in this state.
+    pub state: Option<OrderState>,
+    /// Only those with this mark ([`Order::marks`]).
+    pub mark: Option<String>,
+    /// Only those with numbers below it.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// What came of placing an order.
@@ -260,6 +315,8 @@ impl NewOrder {
             number,
             tracking_token: self.tracking_token.clone(),
             state,
+            customer_id: self.customer_id.clone(),
+            payments: Vec::new(),
             contact: self.contact.clone(),
             address: self.address.clone(),
             payment: self.payment,
@@ -279,19 +336,33 @@ impl Order {
     ///
     /// # Errors
     /// [`NoSuchStep`] when that state does not follow.
-    pub fn stepped(&self, event: OrderEvent) -> Result<Self, NoSuchStep> {
-        let (from, to) = (self.state, event.state);
+    pub fn stepped(&self, step: OrderStep) -> Result<Self, NoSuchStep> {
+        let mut next = self.clone();
+        next.version += 1;
+        if let Some(payment) = step.payment {
+            match next.payments.iter_mut().find(|one| one.id == payment.id) {
+                Some(one) => *one = payment,
+                None => next.payments.push(payment),
+            }
+        }
+        let Some(to) = step.to else {
+            return Ok(next);
+        };
+        let from = self.state;
         if !from.followers().contains(&to) {
             return Err(NoSuchStep { from, to });
         }
-        let mut next = self.clone();
         next.state = to;
-        next.version += 1;
         // Whoever says that he has paid is not thrown out while staff look.
         if to != OrderState::AwaitingPayment {
             next.expires_at = None;
         }
-        next.history.push(event);
+        next.history.push(OrderEvent {
+            state: to,
+            at: step.at,
+            by: step.by,
+            note: step.note,
+        });
         Ok(next)
     }
 
@@ -312,6 +383,21 @@ impl Order {
             PaymentMethod::CashOnDelivery => self.state == OrderState::Confirmed,
             PaymentMethod::BankTransfer => self.state == OrderState::AwaitingPayment,
         }
+    }
+
+    /// What it can be looked for by.
+    pub fn marks(&self) -> Vec<String> {
+        let customer = self.customer_id.as_deref().map(Self::customer_mark);
+        let contact = [
+            format!("phone:{}", self.contact.phone),
+            format!("email:{}", self.contact.email),
+        ];
+        contact.into_iter().chain(customer).collect()
+    }
+
+    /// The mark of an account's orders.
+    pub fn customer_mark(customer_id: &str) -> String {
+        format!("customer:{customer_id}")
     }
 
     /// Whether this phone or mail is the one it was placed with.

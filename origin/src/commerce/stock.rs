@@ -18,6 +18,18 @@ pub struct StockRecord {
     pub version: i64,
 }
 
+/// The id of the stock that counts how often a coupon may still be used.
+pub fn coupon_stock(code: &str) -> String {
+    format!("{COUPON}{code}")
+}
+
+/// Whether a stock is a product's, and has a public word.
+pub fn is_of_product(id: &str) -> bool {
+    !id.starts_with(COUPON)
+}
+
+const COUPON: &str = "coupon:";
+
 /// One movement in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct StockMovement {

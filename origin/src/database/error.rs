@@ -56,6 +56,23 @@ pub enum DatabaseError {
     Driver(String),
 }
 
+/// The version that a write makes: the first where nothing is there and nothing was expected, else one more than what is
+/// there, which must be what was expected.
+pub(super) fn next_version(
+    actual: Option<i64>,
+    expected: Option<i64>,
+) -> Result<i64, DatabaseError> {
+    match (actual, expected) {
+        (None, None) => Ok(1),
+        (Some(actual), Some(expected)) if actual == expected => Ok(actual + 1),
+        (Some(_), None) => Err(DatabaseError::AlreadyExists("it is there".to_owned())),
+        (actual, Some(expected)) => Err(DatabaseError::VersionConflict {
+            expected,
+            actual: actual.unwrap_or(0),
+        }),
+    }
+}
+
 impl DatabaseError {
     /// Whether the database itself is to blame, and not what was asked of it: another question now would fare no better.
     pub fn is_of_the_database(&self) -> bool {

@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use crate::commerce::categories::{Category, CategoryCount};
 use crate::commerce::changes::Change;
 use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
-use crate::commerce::orders::{NewOrder, Order, OrderEvent, OrderState, Placed};
+use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
 use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery};
+use crate::commerce::records::{Record, Writes};
 use crate::commerce::shop::ShopSettings;
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 pub use error::DatabaseError;
@@ -96,6 +97,11 @@ questions! {
     /// Changes fields of a product, by id. Bumps its version and leaves a change with its tags.
     /// With `expected_version`, refuses ([`DatabaseError::VersionConflict`]) when it is no longer that.
     fn patch_product(&self, id: &str, patch: &ProductPatch, expected_version: Option<i64>, at: Timestamp) -> Product;
+    /// Adds a product with its opening stock and low-stock mark; refuses ([`DatabaseError::AlreadyExists`]) a taken id, SKU
+    /// or slug.
+    fn create_product(&self, product: &Product, available: i64, low_at: i64, at: Timestamp) -> Product;
+    /// Replaces a product that still has `expected_version`; the public word of its stock stays what it is.
+    fn replace_product(&self, product: &Product, expected_version: i64, at: Timestamp) -> Product;
 
     /// The stock of a product, by id.
     fn stock(&self, product_id: &str) -> Option<StockRecord>;
@@ -110,10 +116,22 @@ questions! {
     /// How many active products each category holds, sorted by slug.
     fn category_counts(&self) -> Vec<CategoryCount>;
 
+    /// Adds a category (`expected_version` is `None`) or replaces the one that still has that version.
+    fn put_category(&self, category: &Category, expected_version: Option<i64>, at: Timestamp) -> Category;
+
     /// All active combos of a kind with their parts, in order of position and slug.
     fn combos(&self, kind: ComboKind) -> Vec<ComboWithParts>;
     /// One active combo by id or slug.
     fn combo_by_id_or_slug(&self, kind: ComboKind, id_or_slug: &str) -> Option<ComboWithParts>;
+
+    /// Any combo, active or not, by id.
+    fn combo_by_id(&self, id: &str) -> Option<Combo>;
+    /// Combos of a kind, active or not, in order of id, after `after_id`, at most `limit`.
+    fn combos_after(&self, kind: ComboKind, after_id: &str, limit: u32) -> Vec<Combo>;
+    /// Makes a stock that is no product's: the uses of a coupon. One that is there already stays as it is.
+    fn create_stock(&self, id: &str, available: i64, at: Timestamp) -> ();
+    /// Adds a combo (`expected_version` is `None`) or replaces the one that still has that version.
+    fn put_combo(&self, combo: &Combo, expected_version: Option<i64>, at: Timestamp) -> Combo;
 
     /// The shop's settings; `None` before the first seed or set-up.
     fn shop_settings(&self) -> Option<ShopSettings>;
@@ -131,14 +149,27 @@ questions! {
     fn order_by_tracking_token(&self, token: &str) -> Option<Order>;
     /// An order by its number.
     fn order_by_number(&self, number: i64) -> Option<Order>;
-    /// Orders in a state (or in any), newest first, with numbers below `before`, at most `limit`.
-    fn orders_before(&self, state: Option<OrderState>, before: Option<i64>, limit: u32) -> Vec<Order>;
+    /// Orders that a query asks for, newest first.
+    fn orders(&self, query: &OrderQuery) -> Vec<Order>;
     /// Ids of orders that were not paid in time, longest overdue first, at most `limit`.
     fn orders_due(&self, at: Timestamp, limit: u32) -> Vec<String>;
     /// Takes an order one step on, and puts its stock back where that step gives it up, both or neither. Refuses
     /// ([`DatabaseError::NoSuchStep`]) a state that does not follow, and with `expected_version`
     /// ([`DatabaseError::VersionConflict`]) an order that somebody else has changed.
-    fn step_order(&self, id: &str, event: &OrderEvent, expected_version: Option<i64>) -> Order;
+    fn step_order(&self, id: &str, step: &OrderStep, expected_version: Option<i64>) -> Order;
+    /// Forgets keys of requests that placed orders before a time, at most `limit`; answers with how many.
+    fn forget_order_keys(&self, before: Timestamp, limit: u32) -> u64;
+
+    /// A record by its kind and id.
+    fn record(&self, kind: &str, id: &str) -> Option<Record>;
+    /// A record by a key that it alone has.
+    fn record_by_unique_key(&self, kind: &str, key: &str) -> Option<Record>;
+    /// Records that share a key, in descending order of id, below `before`, at most `limit`.
+    fn records_by_key(&self, kind: &str, key: &str, before: Option<&str>, limit: u32) -> Vec<Record>;
+    /// Records that are due by a time, longest due first, at most `limit`.
+    fn records_due(&self, kind: &str, at: Timestamp, limit: u32) -> Vec<Record>;
+    /// Takes every step of a write, or none.
+    fn write_records(&self, writes: &Writes, at: Timestamp) -> ();
 
     /// The last number of the `changes` sequence; 0 before the first.
     fn last_sequence(&self) -> i64;

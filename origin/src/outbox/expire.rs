@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::commerce::orders::{OrderEvent, OrderState};
+use crate::commerce::orders::{OrderState, OrderStep};
 use crate::database::DatabaseError;
 
 /// Orders taken on at once.
 const AT_ONCE: u32 = 100;
+
+/// How long the key of a request that placed an order is known.
+const KEYS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -29,18 +33,17 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 async fn look(app: &App) -> Result<(), DatabaseError> {
     let now = app.clock.now();
     for id in app.database.orders_due(now, AT_ONCE).await? {
-        let event = OrderEvent {
-            state: OrderState::Expired,
-            at: now,
-            by: "shop".to_owned(),
-            note: String::new(),
-        };
-        match app.database.step_order(&id, &event, None).await {
+        let step = OrderStep::to(OrderState::Expired, now, "shop", "");
+        match app.database.step_order(&id, &step, None).await {
             Ok(_) => app.metrics.orders.expired.inc(),
             // It was paid, called off or freed by another origin in between.
             Err(DatabaseError::NoSuchStep(_)) => {}
             Err(error) => return Err(error),
         }
     }
+    // A client repeats a request for minutes, not for days.
+    app.database
+        .forget_order_keys(now - KEYS_KEPT, AT_ONCE)
+        .await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Buyers, staff, expiry and adjustments at once.
 
-use crackers_origin::commerce::orders::{Order, OrderState, Placed};
+use crackers_origin::commerce::orders::{Order, OrderQuery, OrderState, Placed};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::database::DatabaseError;
 
@@ -56,7 +56,11 @@ pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Ope
         assert!(available(&database, id).await >= 0);
         ledger_holds(&database, id).await;
     }
-    for order in database.orders_before(None, None, 1000).await.unwrap() {
+    let all = OrderQuery {
+        limit: 1000,
+        ..OrderQuery::default()
+    };
+    for order in database.orders(&all).await.unwrap() {
         for pair in order.history.windows(2) {
             assert!(
                 pair[0].state.followers().contains(&pair[1].state),

@@ -6,7 +6,7 @@ use crackers_origin::commerce::contact::{Address, Contact};
 use crackers_origin::commerce::lines::{LineKey, LineKind};
 use crackers_origin::commerce::money::Paise;
 use crackers_origin::commerce::orders::{
-    NewOrder, Order, OrderEvent, OrderState, PaymentMethod, Placed,
+    NewOrder, Order, OrderQuery, OrderState, OrderStep, PaymentMethod, Placed,
 };
 use crackers_origin::commerce::quote::{Quote, QuotedLine};
 use crackers_origin::commerce::stock::StockAdjustment;
@@ -38,6 +38,7 @@ pub(crate) fn order_of(pieces: &[(&str, u32)]) -> NewOrder {
         tracking_token: ids::unguessable(),
         idempotency_key: ids::unguessable(),
         body_hash: "body".to_owned(),
+        customer_id: None,
         contact: Contact {
             name: "Meena".to_owned(),
             phone: "9876543210".to_owned(),
@@ -64,13 +65,14 @@ pub(crate) fn order_of(pieces: &[(&str, u32)]) -> NewOrder {
     }
 }
 
-pub(crate) fn event(state: OrderState) -> OrderEvent {
-    OrderEvent {
-        state,
-        at: NOW,
-        by: "test".to_owned(),
-        note: String::new(),
-    }
+pub(crate) fn event(state: OrderState) -> OrderStep {
+    OrderStep::to(state, NOW, "test", "")
+}
+
+/// Numbers of the orders that a query finds.
+async fn numbers(database: &Database, query: OrderQuery) -> Vec<i64> {
+    let found = database.orders(&query).await.unwrap();
+    found.iter().map(|order| order.number).collect()
 }
 
 /// Products with this many pieces each.
@@ -169,26 +171,33 @@ pub(crate) async fn orders_are_numbered_without_gaps_and_found_by_every_key(open
         .unwrap();
     assert_eq!(by_token.as_ref(), Some(&order));
     assert_eq!(database.order_by_id("nobody").await.unwrap(), None);
-    let newest = database.orders_before(None, None, 10).await.unwrap();
-    assert_eq!(
-        newest.iter().map(|order| order.number).collect::<Vec<_>>(),
-        [2, 1]
-    );
-    let older = database
-        .orders_before(Some(OrderState::AwaitingPayment), Some(2), 10)
-        .await
-        .unwrap();
-    assert_eq!(
-        older.iter().map(|order| order.number).collect::<Vec<_>>(),
-        [1]
-    );
-    assert!(
-        database
-            .orders_before(Some(OrderState::Packed), None, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let all = OrderQuery {
+        limit: 10,
+        ..OrderQuery::default()
+    };
+    assert_eq!(numbers(&database, all.clone()).await, [2, 1]);
+    let waiting = OrderQuery {
+        state: Some(OrderState::AwaitingPayment),
+        before: Some(2),
+        ..all.clone()
+    };
+    assert_eq!(numbers(&database, waiting.clone()).await, [1]);
+    let packed = OrderQuery {
+        state: Some(OrderState::Packed),
+        ..all.clone()
+    };
+    assert!(numbers(&database, packed).await.is_empty());
+    for (mark, found) in [
+        ("phone:9876543210", vec![1]),
+        ("email:meena@example.in", vec![1]),
+        ("email:nobody@example.in", vec![]),
+    ] {
+        let marked = OrderQuery {
+            mark: Some(mark.to_owned()),
+            ..waiting.clone()
+        };
+        assert_eq!(numbers(&database, marked).await, found, "{mark}");
+    }
     let by_key = database.order_by_key(&first.idempotency_key).await.unwrap();
     assert_eq!(by_key, Some(("body".to_owned(), order)));
     assert_eq!(database.order_by_key("nobody").await.unwrap(), None);

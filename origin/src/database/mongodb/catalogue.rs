@@ -5,13 +5,14 @@ use jiff::Timestamp;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 
+use super::super::error::next_version;
 use super::super::{CatalogueBatch, DatabaseError, Replace};
 use super::error::Failure;
 use super::products::{from_json, stored, to_json};
 use super::stock::movement_document;
 use super::{Answer, Mongo, changes, combos};
 use crate::commerce::categories::{Category, CategoryCount};
-use crate::commerce::changes::{NewChange, tags_of_catalogue};
+use crate::commerce::changes::{NewChange, tags_of_catalogue, tags_of_category_change};
 
 /// Documents written at once.
 const AT_ONCE: usize = 1000;
@@ -31,6 +32,39 @@ impl Mongo {
                 let mut found = find.session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
                 Ok(documents.iter().map(from_json).collect::<Answer<_>>()?)
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::put_category`].
+    pub async fn put_category(
+        &self,
+        category: &Category,
+        expected_version: Option<i64>,
+        at: Timestamp,
+    ) -> Answer<Category> {
+        let category = category.clone();
+        self.write(move |this, session| {
+            let mut category = category.clone();
+            Box::pin(async move {
+                let categories = this.collection("categories");
+                let id = doc! { "_id": &category.slug };
+                let found = categories
+                    .find_one(id.clone())
+                    .session(&mut *session)
+                    .await?;
+                let before: Option<Category> = found.as_ref().map(from_json).transpose()?;
+                category.version = next_version(before.map(|one| one.version), expected_version)?;
+                let replaced = categories.replace_one(id, stored_category(&category)?);
+                replaced.upsert(true).session(&mut *session).await?;
+                let change = NewChange {
+                    entity: "category",
+                    entity_id: category.slug.clone(),
+                    tags: tags_of_category_change(&category.slug),
+                };
+                changes::append(this, session, change, at).await?;
+                Ok(category)
             })
         })
         .await
@@ -83,23 +117,21 @@ impl Mongo {
             .update_one(doc! { "_id": MARKER }, marker)
             .upsert(true)
             .await?;
-        for name in [
-            "combos",
-            "stock_movements",
-            "stock",
-            "products",
-            "categories",
+        // The uses of coupons are no part of the catalogue.
+        let of_product = |field: &str| doc! { field: { "$not": { "$regex": "^coupon:" } } };
+        for (name, filter) in [
+            ("combos", doc! {}),
+            ("stock_movements", of_product("product_id")),
+            ("stock", of_product("_id")),
+            ("products", doc! {}),
+            ("categories", doc! {}),
         ] {
-            self.collection(name).delete_many(doc! {}).await?;
+            self.collection(name).delete_many(filter).await?;
         }
-        let category = |category: &Category| {
-            let document = to_json(category)?;
-            Ok(doc! { "_id": &category.slug, "position": category.position, "document": document })
-        };
         let categories = batch
             .categories
             .iter()
-            .map(category)
+            .map(stored_category)
             .collect::<Answer<Vec<_>>>()?;
         self.insert("categories", categories).await?;
         for products in batch.products.chunks(AT_ONCE) {
@@ -199,4 +231,9 @@ async fn counts(this: &Mongo, session: &mut ClientSession) -> Result<Vec<Categor
         }
     }
     Ok(counts)
+}
+
+fn stored_category(category: &Category) -> Answer<Document> {
+    let document = to_json(category)?;
+    Ok(doc! { "_id": &category.slug, "position": category.position, "document": document })
 }

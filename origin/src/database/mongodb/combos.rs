@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 
+use super::super::error::next_version;
 use super::error::Failure;
 use super::products::{from_json, to_json};
-use super::{Answer, Mongo};
+use super::{Answer, Mongo, changes};
 use crate::commerce::availability::Availability;
+use crate::commerce::changes::{NewChange, tags_of_combo_change};
 use crate::commerce::combos::{
     Combo, ComboKind, ComboPart, ComboWithParts, ComponentStock, availability,
 };
@@ -40,6 +43,66 @@ impl Mongo {
             Box::pin(async move {
                 let combos = find(this, session, filter, doc! { "_id": 1 }).await?;
                 Ok(with_parts(this, session, combos).await?.into_iter().next())
+            })
+        })
+        .await
+    }
+}
+
+impl Mongo {
+    /// See [`super::super::Database::combo_by_id`].
+    pub async fn combo_by_id(&self, id: &str) -> Answer<Option<Combo>> {
+        let filter = doc! { "_id": id };
+        self.read(move |this, session| {
+            Box::pin(async move { Ok(find(this, session, filter, doc! {}).await?.pop()) })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::combos_after`].
+    pub async fn combos_after(
+        &self,
+        kind: ComboKind,
+        after_id: &str,
+        limit: u32,
+    ) -> Answer<Vec<Combo>> {
+        let filter = doc! { "kind": kind.as_str(), "_id": { "$gt": after_id } };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.read(move |this, session| {
+            Box::pin(async move {
+                // A shop has dozens of combos, not thousands.
+                let mut found = find(this, session, filter, doc! { "_id": 1 }).await?;
+                found.truncate(limit);
+                Ok(found)
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::put_combo`].
+    pub async fn put_combo(
+        &self,
+        combo: &Combo,
+        expected_version: Option<i64>,
+        at: Timestamp,
+    ) -> Answer<Combo> {
+        let combo = combo.clone();
+        self.write(move |this, session| {
+            let mut combo = combo.clone();
+            Box::pin(async move {
+                let id = doc! { "_id": &combo.id };
+                let before = find(this, session, id.clone(), doc! {}).await?.pop();
+                combo.version = next_version(before.map(|one| one.version), expected_version)?;
+                let combos = this.collection("combos");
+                let replaced = combos.replace_one(id, stored(&combo)?);
+                replaced.upsert(true).session(&mut *session).await?;
+                let change = NewChange {
+                    entity: "combo",
+                    entity_id: combo.id.clone(),
+                    tags: tags_of_combo_change(&combo.id, combo.kind),
+                };
+                changes::append(this, session, change, at).await?;
+                Ok(combo)
             })
         })
         .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Database, IndexModel};
@@ -9,10 +10,11 @@ use mongodb::{Database, IndexModel};
 use super::super::DatabaseError;
 use super::{Answer, Failure};
 use crate::commerce::ids;
+use crate::commerce::orders::Order;
 use crate::commerce::products::ProductSort;
 
 /// The newest schema this program knows.
-const KNOWN: i64 = 2;
+const KNOWN: i64 = 3;
 /// A lock older than this belongs to a program that died.
 const LOCK_SECONDS: i64 = 60;
 /// How often a lock that another program holds is asked for again.
@@ -73,6 +75,9 @@ async fn steps(database: &Database) -> Answer<String> {
     }
     if found < 2 {
         orders(database).await.map_err(DatabaseError::from)?;
+    }
+    if found < 3 {
+        records(database).await.map_err(DatabaseError::from)?;
     }
     let version = doc! { "$set": { "version": KNOWN } };
     meta.update_one(doc! { "_id": "schema" }, version)
@@ -172,6 +177,37 @@ async fn orders(database: &Database) -> Result<(), Failure> {
         options.sparse = Some(true);
     }
     orders.create_index(due).await?;
+    Ok(())
+}
+
+/// Step 3: records, what orders are looked for by, and when their keys may be forgotten.
+async fn records(database: &Database) -> Result<(), Failure> {
+    make(database, &["records"]).await?;
+    let records = database.collection::<Document>("records");
+    for (keys, name) in [
+        (doc! { "keys": 1, "id": -1 }, "keys"),
+        (doc! { "kind": 1, "due_at": 1 }, "due"),
+    ] {
+        records.create_index(index(keys, name, false)).await?;
+    }
+    let mut unique = index(doc! { "unique_keys": 1 }, "unique_keys", true);
+    if let Some(options) = &mut unique.options {
+        options.sparse = Some(true);
+    }
+    records.create_index(unique).await?;
+    let order_keys = database.collection::<Document>("order_keys");
+    order_keys
+        .create_index(index(doc! { "at": 1 }, "at", false))
+        .await?;
+    let orders = database.collection::<Document>("orders");
+    let marks = doc! { "marks": 1, "number": -1 };
+    orders.create_index(index(marks, "marks", false)).await?;
+    let mut unmarked = orders.find(doc! { "marks": { "$exists": false } }).await?;
+    while let Some(found) = unmarked.try_next().await? {
+        let order: Order = super::products::from_json(&found)?;
+        let marks = doc! { "$set": { "marks": order.marks() } };
+        orders.update_one(doc! { "_id": &order.id }, marks).await?;
+    }
     Ok(())
 }
 

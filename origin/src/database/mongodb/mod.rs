@@ -9,6 +9,7 @@ mod error;
 mod migrations;
 mod orders;
 mod products;
+mod records;
 mod sessions;
 mod stock;
 

@@ -15,7 +15,7 @@ use super::error::Failure;
 use super::products::{from_json, to_json};
 use super::{Answer, Mongo, Shared, changes, stock};
 use crate::commerce::changes::NewChange;
-use crate::commerce::orders::{NewOrder, Order, OrderEvent, OrderState, Placed};
+use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
 use crate::commerce::reservation::Moved;
 
 /// Orders that may wait for a batch; more are answered 503.
@@ -148,20 +148,17 @@ impl Mongo {
         self.one_order(doc! { "number": number }).await
     }
 
-    /// See [`super::super::Database::orders_before`].
-    pub async fn orders_before(
-        &self,
-        state: Option<OrderState>,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Answer<Vec<Order>> {
-        let mut filter = doc! { "number": { "$lt": before.unwrap_or(i64::MAX) } };
-        if let Some(state) = state {
+    /// See [`super::super::Database::orders`].
+    pub async fn orders(&self, query: &OrderQuery) -> Answer<Vec<Order>> {
+        let mut filter = doc! { "number": { "$lt": query.before.unwrap_or(i64::MAX) } };
+        if let Some(state) = query.state {
             filter.insert("state", state.as_str());
         }
-        let found = self
-            .find_orders(filter, doc! { "number": -1 }, limit)
-            .await?;
+        if let Some(mark) = &query.mark {
+            filter.insert("marks", mark);
+        }
+        let newest_first = doc! { "number": -1 };
+        let found = self.find_orders(filter, newest_first, query.limit).await?;
         found.iter().map(from_json).collect()
     }
 
@@ -196,13 +193,34 @@ impl Mongo {
     pub async fn step_order(
         &self,
         id: &str,
-        event: &OrderEvent,
+        step: &OrderStep,
         expected_version: Option<i64>,
     ) -> Answer<Order> {
-        let (id, event) = (id.to_owned(), event.clone());
+        let (id, step) = (id.to_owned(), step.clone());
         self.write(move |this, session| {
-            let (id, event) = (id.clone(), event.clone());
-            Box::pin(async move { step(this, session, &id, event, expected_version).await })
+            let (id, step) = (id.clone(), step.clone());
+            Box::pin(async move { take_step(this, session, &id, step, expected_version).await })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::forget_order_keys`].
+    pub async fn forget_order_keys(&self, before: Timestamp, limit: u32) -> Answer<u64> {
+        let filter = doc! { "at": { "$lt": before.as_microsecond() } };
+        self.write(move |this, session| {
+            let filter = filter.clone();
+            Box::pin(async move {
+                let keys = this.collection("order_keys");
+                let find = keys.find(filter).limit(i64::from(limit));
+                let mut found = find.session(&mut *session).await?;
+                let old: Vec<Document> = found.stream(&mut *session).try_collect().await?;
+                let ids: Vec<_> = old
+                    .iter()
+                    .filter_map(|key| key.get_str("_id").ok())
+                    .collect();
+                let gone = keys.delete_many(doc! { "_id": { "$in": ids } });
+                Ok(gone.session(session).await?.deleted_count)
+            })
         })
         .await
     }
@@ -307,7 +325,12 @@ async fn insert(
     let orders = this.collection("orders");
     orders.insert_many(stored).session(&mut *session).await?;
     let keys = new.iter().map(|(new, order)| {
-        doc! { "_id": &new.idempotency_key, "body_hash": &new.body_hash, "order_id": &order.id }
+        doc! {
+            "_id": &new.idempotency_key,
+            "body_hash": &new.body_hash,
+            "order_id": &order.id,
+            "at": at.as_microsecond(),
+        }
     });
     let order_keys = this.collection("order_keys");
     order_keys.insert_many(keys).session(&mut *session).await?;
@@ -319,11 +342,11 @@ async fn insert(
     changes::append_all(this, session, traces.collect(), at).await
 }
 
-async fn step(
+async fn take_step(
     this: &Mongo,
     session: &mut ClientSession,
     id: &str,
-    event: OrderEvent,
+    step: OrderStep,
     expected_version: Option<i64>,
 ) -> Result<Order, Failure> {
     let found = one(this, session, doc! { "_id": id }).await?;
@@ -335,8 +358,8 @@ async fn step(
         let actual = before.version;
         return Err(DatabaseError::VersionConflict { expected, actual }.into());
     }
-    let at = event.at;
-    let next = before.stepped(event).map_err(DatabaseError::from)?;
+    let at = step.at;
+    let next = before.stepped(step).map_err(DatabaseError::from)?;
     let released = before.released_by(&next);
     let mut tags = Vec::new();
     if !released.is_empty() {
@@ -387,12 +410,14 @@ async fn one(
     Ok(found.as_ref().map(from_json).transpose()?)
 }
 
-fn document(order: &Order) -> Answer<Document> {
+/// An order as it is stored: the whole of it as JSON, and beside it what questions look for.
+pub(super) fn document(order: &Order) -> Answer<Document> {
     let mut stored = doc! {
         "_id": &order.id,
         "number": order.number,
         "tracking_token": &order.tracking_token,
         "state": order.state.as_str(),
+        "marks": order.marks(),
         "document": to_json(order)?,
     };
     if let Some(expires_at) = order.expires_at {

@@ -7,12 +7,12 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
 use serde::de::DeserializeOwned;
 
-use super::super::DatabaseError;
+use super::super::error::{DatabaseError, next_version};
 use super::error::Failure;
 use super::migrations::order_field;
-use super::{Answer, Mongo, changes, combos};
+use super::{Answer, Mongo, changes, combos, stock};
 use crate::commerce::availability::Availability;
-use crate::commerce::changes::{NewChange, tags_of_product_change};
+use crate::commerce::changes::{NewChange, tags_of_new_product, tags_of_product_change};
 use crate::commerce::products::{
     Product, ProductFilter, ProductPatch, ProductQuery, ProductSort, SortKey, StockFilter,
 };
@@ -154,38 +154,84 @@ impl Mongo {
             let (id, patch) = (id.clone(), patch.clone());
             Box::pin(async move {
                 let before = this.required_product(session, &id).await?;
-                if let Some(expected) =
-                    expected_version.filter(|expected| *expected != before.version)
-                {
-                    return Err(DatabaseError::VersionConflict {
-                        expected,
-                        actual: before.version,
-                    }
-                    .into());
-                }
+                let expected = expected_version.or(Some(before.version));
+                next_version(Some(before.version), expected)?;
                 let after = patch.applied_to(&before, at);
-                this.put_product(session, &after).await?;
-                let containing: Vec<_> = combos::with_product(this, session, &id).await?;
-                let containing: Vec<_> = containing
-                    .into_iter()
-                    .map(|combo| (combo.id, combo.kind))
-                    .collect();
-                let tags = tags_of_product_change(&before, &after, &containing);
-                changes::append(
-                    this,
-                    session,
-                    NewChange {
-                        entity: "product",
-                        entity_id: id,
-                        tags,
-                    },
-                    at,
-                )
-                .await?;
+                this.put_changed(session, &before, &after, at).await?;
                 Ok(after)
             })
         })
         .await
+    }
+
+    /// See [`super::super::Database::create_product`].
+    pub async fn create_product(
+        &self,
+        product: &Product,
+        available: i64,
+        low_at: i64,
+        at: Timestamp,
+    ) -> Answer<Product> {
+        let mut product = product.clone();
+        product.version = 1;
+        product.availability = Availability::of(available, low_at);
+        self.write(move |this, session| {
+            let product = product.clone();
+            Box::pin(async move {
+                let products = this.collection("products");
+                products
+                    .insert_one(stored(&product)?)
+                    .session(&mut *session)
+                    .await?;
+                stock::create(this, session, &product.id, available, low_at, at).await?;
+                append(
+                    this,
+                    session,
+                    &product.id,
+                    tags_of_new_product(&product),
+                    at,
+                )
+                .await?;
+                Ok(product)
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::replace_product`].
+    pub async fn replace_product(
+        &self,
+        product: &Product,
+        expected_version: i64,
+        at: Timestamp,
+    ) -> Answer<Product> {
+        let product = product.clone();
+        self.write(move |this, session| {
+            let mut product = product.clone();
+            Box::pin(async move {
+                let before = this.required_product(session, &product.id).await?;
+                product.version = next_version(Some(before.version), Some(expected_version))?;
+                product.availability = before.availability;
+                this.put_changed(session, &before, &product, at).await?;
+                Ok(product)
+            })
+        })
+        .await
+    }
+
+    /// Writes a product that takes the place of another, with the change that this is.
+    async fn put_changed(
+        &self,
+        session: &mut ClientSession,
+        before: &Product,
+        after: &Product,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        self.put_product(session, after).await?;
+        let combos = combos::with_product(self, session, &after.id).await?;
+        let combos: Vec<_> = combos.into_iter().map(|one| (one.id, one.kind)).collect();
+        let tags = tags_of_product_change(before, after, &combos);
+        append(self, session, &after.id, tags, at).await
     }
 
     /// The product with an id, active or not.
@@ -218,6 +264,21 @@ impl Mongo {
         replaced.upsert(true).session(session).await?;
         Ok(())
     }
+}
+
+async fn append(
+    this: &Mongo,
+    session: &mut ClientSession,
+    id: &str,
+    tags: Vec<String>,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let change = NewChange {
+        entity: "product",
+        entity_id: id.to_owned(),
+        tags,
+    };
+    changes::append(this, session, change, at).await
 }
 
 struct Asked {

@@ -14,7 +14,9 @@ use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
 use crate::commerce::combos::may_change_words;
 use crate::commerce::reservation::{Moved, Shelf};
-use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
+use crate::commerce::stock::{
+    StockAdjusted, StockAdjustment, StockMovement, StockRecord, is_of_product,
+};
 
 impl Mongo {
     /// See [`super::super::Database::stock`].
@@ -45,6 +47,21 @@ impl Mongo {
         .await
     }
 
+    /// See [`super::super::Database::create_stock`].
+    pub async fn create_stock(&self, id: &str, available: i64, at: Timestamp) -> Answer<()> {
+        let id = id.to_owned();
+        self.write(move |this, session| {
+            let id = id.clone();
+            Box::pin(async move {
+                match record(this, session, &id).await? {
+                    Some(_) => Ok(()),
+                    None => create(this, session, &id, available, 0, at).await,
+                }
+            })
+        })
+        .await
+    }
+
     /// See [`super::super::Database::adjust_stock`].
     pub async fn adjust_stock(
         &self,
@@ -60,6 +77,24 @@ impl Mongo {
         })
         .await
     }
+}
+
+/// Makes a stock with its first ledger row.
+pub(super) async fn create(
+    this: &Mongo,
+    session: &mut ClientSession,
+    id: &str,
+    available: i64,
+    low_at: i64,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let stock = this.collection("stock");
+    let new = doc! { "_id": id, "available": available, "low_at": low_at, "version": 0_i64 };
+    stock.insert_one(new).session(&mut *session).await?;
+    let movements = this.collection("stock_movements");
+    let row = movement_document(id, available, "opening", at, 0);
+    movements.insert_one(row).session(session).await?;
+    Ok(())
 }
 
 async fn adjust(
@@ -171,7 +206,7 @@ pub(super) async fn put_shelf(
     }
     let ids: Vec<_> = shelf
         .changed()
-        .filter(|(before, now)| may_change_words(before, now))
+        .filter(|(before, now)| is_of_product(&now.product_id) && may_change_words(before, now))
         .map(|(_, now)| now.product_id.as_str())
         .collect();
     let combos_before = combos::words_with_products(this, session, &ids).await?;
@@ -185,7 +220,9 @@ pub(super) async fn put_shelf(
     let mut tags = Vec::new();
     for (before, now) in shelf.changed() {
         let word = Availability::of(now.available, now.low_at);
-        if word != Availability::of(before.available, before.low_at) {
+        if is_of_product(&now.product_id)
+            && word != Availability::of(before.available, before.low_at)
+        {
             let mut product = this.required_product(session, &now.product_id).await?;
             product.availability = word;
             this.put_product(session, &product).await?;

@@ -1,13 +1,13 @@
 //! Categories, and a whole catalogue at once.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::error::DatabaseError;
+use super::super::error::{DatabaseError, next_version};
 use super::super::{CatalogueBatch, Replace};
 use super::{Answer, Sqlite, changes, combos, products, rows, stock};
 use crate::commerce::categories::{Category, CategoryCount};
-use crate::commerce::changes::{NewChange, tags_of_catalogue};
+use crate::commerce::changes::{NewChange, tags_of_catalogue, tags_of_category_change};
 
 impl Sqlite {
     /// See [`super::super::Database::categories`].
@@ -21,6 +21,34 @@ impl Sqlite {
                 categories.push(rows::document(&row.get::<_, String>(0)?)?);
             }
             Ok(categories)
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::put_category`].
+    pub async fn put_category(
+        &self,
+        category: &Category,
+        expected_version: Option<i64>,
+        at: Timestamp,
+    ) -> Answer<Category> {
+        let mut category = category.clone();
+        self.write(move |connection| {
+            let sql = "SELECT document FROM categories WHERE slug = ?1";
+            let found: Option<String> = connection
+                .prepare_cached(sql)?
+                .query_row([&category.slug], |row| row.get(0))
+                .optional()?;
+            let before: Option<Category> = found.map(|text| rows::document(&text)).transpose()?;
+            category.version = next_version(before.map(|one| one.version), expected_version)?;
+            put_category(connection, &category)?;
+            let change = NewChange {
+                entity: "category",
+                entity_id: category.slug.clone(),
+                tags: tags_of_category_change(&category.slug),
+            };
+            changes::append(connection, &change, at)?;
+            Ok(category)
         })
         .await
     }
@@ -46,8 +74,10 @@ impl Sqlite {
         self.write(move |connection| {
             if replace == Replace::Existing {
                 connection.execute_batch(
-                    "DELETE FROM combo_components; DELETE FROM combos; DELETE FROM stock_movements;
-                     DELETE FROM stock; DELETE FROM product_tags; DELETE FROM product_sub_categories;
+                    "DELETE FROM combo_components; DELETE FROM combos;
+                     DELETE FROM stock_movements WHERE product_id IN (SELECT id FROM products);
+                     DELETE FROM stock WHERE product_id IN (SELECT id FROM products);
+                     DELETE FROM product_tags; DELETE FROM product_sub_categories;
                      DELETE FROM products; DELETE FROM categories;",
                 )?;
             } else if !is_empty(connection)? {
@@ -59,26 +89,27 @@ impl Sqlite {
     }
 }
 
+fn put_category(connection: &Connection, category: &Category) -> Answer<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO categories (slug, position, document) VALUES (?1, ?2, ?3)
+             ON CONFLICT (slug) DO UPDATE SET position = ?2, document = ?3",
+        )?
+        .execute(params![
+            category.slug,
+            category.position,
+            rows::to_document(category)?
+        ])?;
+    Ok(())
+}
+
 fn write(connection: &Connection, batch: &CatalogueBatch, at: Timestamp) -> Answer<()> {
     for category in &batch.categories {
-        connection
-            .prepare_cached(
-                "INSERT INTO categories (slug, position, document) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![
-                category.slug,
-                category.position,
-                rows::to_document(category)?
-            ])?;
+        put_category(connection, category)?;
     }
     for (product, available, low_at) in &batch.products {
         products::put(connection, product)?;
-        connection
-            .prepare_cached(
-                "INSERT INTO stock (product_id, available, low_at, version) VALUES (?1, ?2, ?3, 0)",
-            )?
-            .execute(params![product.id, available, low_at])?;
-        stock::write_movement(connection, &product.id, *available, "opening", at)?;
+        stock::create(connection, &product.id, *available, *low_at, at)?;
     }
     for combo in &batch.combos {
         combos::put(connection, combo)?;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Answer, Sqlite, rows};
+use super::super::error::next_version;
+use super::{Answer, Sqlite, changes, rows};
 use crate::commerce::availability::Availability;
+use crate::commerce::changes::{NewChange, tags_of_combo_change};
 use crate::commerce::combos::{
     Combo, ComboKind, ComboPart, ComboWithParts, ComponentStock, availability,
 };
@@ -43,6 +46,62 @@ impl Sqlite {
         })
         .await
     }
+}
+
+impl Sqlite {
+    /// See [`super::super::Database::combo_by_id`].
+    pub async fn combo_by_id(&self, id: &str) -> Answer<Option<Combo>> {
+        let id = id.to_owned();
+        self.read(move |connection| by_id(connection, &id)).await
+    }
+
+    /// See [`super::super::Database::combos_after`].
+    pub async fn combos_after(
+        &self,
+        kind: ComboKind,
+        after_id: &str,
+        limit: u32,
+    ) -> Answer<Vec<Combo>> {
+        let after_id = after_id.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT document FROM combos WHERE kind = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let values = params![kind.as_str(), after_id, limit];
+            let found = statement.query_map(values, |row| row.get::<_, String>(0))?;
+            found.map(|text| rows::document(&text?)).collect()
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::put_combo`].
+    pub async fn put_combo(
+        &self,
+        combo: &Combo,
+        expected_version: Option<i64>,
+        at: Timestamp,
+    ) -> Answer<Combo> {
+        let mut combo = combo.clone();
+        self.write(move |connection| {
+            let before = by_id(connection, &combo.id)?;
+            combo.version = next_version(before.map(|one| one.version), expected_version)?;
+            put(connection, &combo)?;
+            let change = NewChange {
+                entity: "combo",
+                entity_id: combo.id.clone(),
+                tags: tags_of_combo_change(&combo.id, combo.kind),
+            };
+            changes::append(connection, &change, at)?;
+            Ok(combo)
+        })
+        .await
+    }
+}
+
+fn by_id(connection: &Connection, id: &str) -> Answer<Option<Combo>> {
+    let mut statement = connection.prepare_cached("SELECT document FROM combos WHERE id = ?1")?;
+    let found: Option<String> = statement.query_row([id], |row| row.get(0)).optional()?;
+    found.map(|text| rows::document(&text)).transpose()
 }
 
 /// A combo with the names and stock of its components as they are in this snapshot.
@@ -150,8 +209,9 @@ fn combos_with(connection: &Connection, product_id: &str) -> Answer<Vec<Combo>> 
 pub(super) fn put(connection: &Connection, combo: &Combo) -> Answer<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO combos (id, kind, slug, sku, active, position, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO combos (id, kind, slug, sku, active, position, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO UPDATE SET kind = ?2, slug = ?3, sku = ?4, active = ?5, position = ?6, document = ?7",
         )?
         .execute(params![
             combo.id,
@@ -162,6 +222,9 @@ pub(super) fn put(connection: &Connection, combo: &Combo) -> Answer<()> {
             combo.position,
             rows::to_document(combo)?
         ])?;
+    connection
+        .prepare_cached("DELETE FROM combo_components WHERE combo_id = ?1")?
+        .execute([&combo.id])?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO combo_components (combo_id, product_id, quantity) VALUES (?1, ?2, ?3)",
     )?;

@@ -10,6 +10,7 @@ use crate::commerce::ids;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_catalogue.sql"),
     include_str!("migrations/0002_orders.sql"),
+    include_str!("migrations/0003_records.sql"),
 ];
 
 /// Brings the schema up to date under the database's write lock, and answers with the database's id.

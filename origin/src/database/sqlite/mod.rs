@@ -8,6 +8,7 @@ mod migrations;
 mod orders;
 mod products;
 mod readers;
+mod records;
 mod rows;
 mod shop;
 mod stock;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::error::DatabaseError;
 use super::{Answer, Sqlite, changes, rows, stock};
 use crate::commerce::changes::NewChange;
-use crate::commerce::orders::{NewOrder, Order, OrderEvent, OrderState, Placed};
+use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderState, OrderStep, Placed};
 
 impl Sqlite {
     /// See [`super::super::Database::place_order`].
@@ -43,27 +43,10 @@ impl Sqlite {
             .await
     }
 
-    /// See [`super::super::Database::orders_before`].
-    pub async fn orders_before(
-        &self,
-        state: Option<OrderState>,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Answer<Vec<Order>> {
-        self.read(move |connection| {
-            let before = before.unwrap_or(i64::MAX);
-            let (condition, word) = match state {
-                Some(state) => ("state = ?2 AND", state.as_str()),
-                None => ("?2 = '' AND", ""),
-            };
-            let sql = format!(
-                "SELECT document FROM orders WHERE {condition} number < ?1 ORDER BY number DESC LIMIT ?3"
-            );
-            let mut statement = connection.prepare_cached(&sql)?;
-            let found = statement.query_map(params![before, word, limit], |row| Ok(order(row)))?;
-            found.map(|order| order?).collect()
-        })
-        .await
+    /// See [`super::super::Database::orders`].
+    pub async fn orders(&self, query: &OrderQuery) -> Answer<Vec<Order>> {
+        let query = query.clone();
+        self.read(move |connection| page(connection, &query)).await
     }
 
     /// See [`super::super::Database::orders_due`].
@@ -83,12 +66,24 @@ impl Sqlite {
     pub async fn step_order(
         &self,
         id: &str,
-        event: &OrderEvent,
+        step: &OrderStep,
         expected_version: Option<i64>,
     ) -> Answer<Order> {
-        let (id, event) = (id.to_owned(), event.clone());
-        self.write(move |connection| step(connection, &id, event, expected_version))
+        let (id, step) = (id.to_owned(), step.clone());
+        self.write(move |connection| take_step(connection, &id, step, expected_version))
             .await
+    }
+
+    /// See [`super::super::Database::forget_order_keys`].
+    pub async fn forget_order_keys(&self, before: Timestamp, limit: u32) -> Answer<u64> {
+        self.write(move |connection| {
+            let sql = "DELETE FROM order_keys WHERE key IN
+                       (SELECT key FROM order_keys WHERE at < ?1 ORDER BY at LIMIT ?2)";
+            let mut statement = connection.prepare_cached(sql)?;
+            let gone = statement.execute(params![before.as_microsecond(), limit])?;
+            Ok(u64::try_from(gone).unwrap_or(0))
+        })
+        .await
     }
 }
 
@@ -120,17 +115,27 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
         ])?;
     connection
         .prepare_cached(
-            "INSERT INTO order_keys (key, body_hash, order_number) VALUES (?1, ?2, ?3)",
+            "INSERT INTO order_keys (key, body_hash, order_number, at) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute(params![new.idempotency_key, new.body_hash, order.number])?;
+        .execute(params![
+            new.idempotency_key,
+            new.body_hash,
+            order.number,
+            new.at.as_microsecond()
+        ])?;
+    let mut mark = connection
+        .prepare_cached("INSERT OR IGNORE INTO order_marks (mark, number) VALUES (?1, ?2)")?;
+    for text in order.marks() {
+        mark.execute(params![text, order.number])?;
+    }
     append(connection, &order, tags, new.at)?;
     Ok(Placed::New(order))
 }
 
-fn step(
+fn take_step(
     connection: &Connection,
     id: &str,
-    event: OrderEvent,
+    step: OrderStep,
     expected_version: Option<i64>,
 ) -> Answer<Order> {
     let found = one(connection, "id = ?1", &id)?;
@@ -144,8 +149,8 @@ fn step(
             actual: before.version,
         });
     }
-    let at = event.at;
-    let next = before.stepped(event)?;
+    let at = step.at;
+    let next = before.stepped(step)?;
     let released = before.released_by(&next);
     let mut tags = Vec::new();
     if !released.is_empty() {
@@ -175,6 +180,32 @@ fn append(connection: &Connection, order: &Order, tags: Vec<String>, at: Timesta
         tags,
     };
     changes::append(connection, &change, at)
+}
+
+fn page(connection: &Connection, query: &OrderQuery) -> Answer<Vec<Order>> {
+    // The text depends only on which conditions there are, so that each is prepared once.
+    let from = match query.mark {
+        Some(_) => {
+            "order_marks AS m JOIN orders ON orders.number = m.number WHERE m.mark = ?2 AND m.number"
+        }
+        None => "orders WHERE ?2 = '' AND orders.number",
+    };
+    let state = match query.state {
+        Some(_) => "state = ?3",
+        None => "?3 = ''",
+    };
+    let sql = format!(
+        "SELECT document FROM {from} < ?1 AND {state} ORDER BY orders.number DESC LIMIT ?4"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let values = params![
+        query.before.unwrap_or(i64::MAX),
+        query.mark.as_deref().unwrap_or_default(),
+        query.state.map_or("", OrderState::as_str),
+        query.limit
+    ];
+    let found = statement.query_map(values, |row| Ok(order(row)))?;
+    found.map(|order| order?).collect()
 }
 
 fn by_key(connection: &Connection, key: &str) -> Answer<Option<(String, Order)>> {

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::super::error::DatabaseError;
-use super::{Answer, Sqlite, changes, combos, rows};
-use crate::commerce::changes::{NewChange, tags_of_product_change};
+use super::super::error::{DatabaseError, next_version};
+use super::{Answer, Sqlite, changes, combos, rows, stock};
+use crate::commerce::availability::Availability;
+use crate::commerce::changes::{NewChange, tags_of_new_product, tags_of_product_change};
 use crate::commerce::products::{
     Product, ProductFilter, ProductPatch, ProductQuery, ProductSort, SortKey, StockFilter,
 };
@@ -92,6 +93,50 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// See [`super::super::Database::create_product`].
+    pub async fn create_product(
+        &self,
+        product: &Product,
+        available: i64,
+        low_at: i64,
+        at: Timestamp,
+    ) -> Answer<Product> {
+        let mut product = product.clone();
+        self.write(move |connection| {
+            product.version = 1;
+            product.availability = Availability::of(available, low_at);
+            if one(connection, "id = ?1", &product.id)?.is_some() {
+                return Err(DatabaseError::AlreadyExists(product.id));
+            }
+            put(connection, &product)?;
+            stock::create(connection, &product.id, available, low_at, at)?;
+            let tags = tags_of_new_product(&product);
+            append(connection, &product.id, tags, at)?;
+            Ok(product)
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::replace_product`].
+    pub async fn replace_product(
+        &self,
+        product: &Product,
+        expected_version: i64,
+        at: Timestamp,
+    ) -> Answer<Product> {
+        let mut product = product.clone();
+        self.write(move |connection| {
+            let before = required(connection, &product.id)?;
+            product.version = next_version(Some(before.version), Some(expected_version))?;
+            product.availability = before.availability;
+            put_changed(connection, &before, &product, at)?;
+            Ok(product)
+        })
+        .await
+    }
+}
+
 fn patch_in(
     connection: &Connection,
     id: &str,
@@ -100,23 +145,35 @@ fn patch_in(
     at: Timestamp,
 ) -> Answer<Product> {
     let before = required(connection, id)?;
-    if let Some(expected) = expected_version.filter(|expected| *expected != before.version) {
-        return Err(DatabaseError::VersionConflict {
-            expected,
-            actual: before.version,
-        });
-    }
+    next_version(
+        Some(before.version),
+        expected_version.or(Some(before.version)),
+    )?;
     let after = patch.applied_to(&before, at);
-    put(connection, &after)?;
-    let containing = combos::containing(connection, id)?;
-    let tags = tags_of_product_change(&before, &after, &containing);
+    put_changed(connection, &before, &after, at)?;
+    Ok(after)
+}
+
+/// Writes a product that takes the place of another, with the change that this is.
+fn put_changed(
+    connection: &Connection,
+    before: &Product,
+    after: &Product,
+    at: Timestamp,
+) -> Answer<()> {
+    put(connection, after)?;
+    let containing = combos::containing(connection, &after.id)?;
+    let tags = tags_of_product_change(before, after, &containing);
+    append(connection, &after.id, tags, at)
+}
+
+fn append(connection: &Connection, id: &str, tags: Vec<String>, at: Timestamp) -> Answer<()> {
     let change = NewChange {
         entity: "product",
         entity_id: id.to_owned(),
         tags,
     };
-    changes::append(connection, &change, at)?;
-    Ok(after)
+    changes::append(connection, &change, at)
 }
 
 /// The product with an id, active or not.

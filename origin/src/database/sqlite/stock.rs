@@ -9,7 +9,9 @@ use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
 use crate::commerce::combos::may_change_words;
 use crate::commerce::reservation::{Moved, Shelf};
-use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
+use crate::commerce::stock::{
+    StockAdjusted, StockAdjustment, StockMovement, StockRecord, is_of_product,
+};
 
 impl Sqlite {
     /// See [`super::super::Database::stock`].
@@ -45,6 +47,16 @@ impl Sqlite {
         .await
     }
 
+    /// See [`super::super::Database::create_stock`].
+    pub async fn create_stock(&self, id: &str, available: i64, at: Timestamp) -> Answer<()> {
+        let id = id.to_owned();
+        self.write(move |connection| match record(connection, &id)? {
+            Some(_) => Ok(()),
+            None => create(connection, &id, available, 0, at),
+        })
+        .await
+    }
+
     /// See [`super::super::Database::adjust_stock`].
     pub async fn adjust_stock(
         &self,
@@ -57,6 +69,22 @@ impl Sqlite {
         self.write(move |connection| adjust(connection, &id, adjustment, &reason, at))
             .await
     }
+}
+
+/// Makes a stock with its first ledger row.
+pub(super) fn create(
+    connection: &Connection,
+    id: &str,
+    available: i64,
+    low_at: i64,
+    at: Timestamp,
+) -> Answer<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO stock (product_id, available, low_at, version) VALUES (?1, ?2, ?3, 0)",
+        )?
+        .execute(params![id, available, low_at])?;
+    write_movement(connection, id, available, "opening", at)
 }
 
 fn adjust(
@@ -136,7 +164,7 @@ pub(super) fn put_shelf(
 ) -> Answer<Vec<String>> {
     let ids: Vec<_> = shelf
         .changed()
-        .filter(|(before, now)| may_change_words(before, now))
+        .filter(|(before, now)| is_of_product(&now.product_id) && may_change_words(before, now))
         .map(|(_, now)| &now.product_id)
         .collect();
     let combos_before = combos::words_containing_any(connection, &ids)?;
@@ -149,7 +177,9 @@ pub(super) fn put_shelf(
             .prepare_cached("UPDATE stock SET available = ?2, version = ?3 WHERE product_id = ?1")?
             .execute(params![now.product_id, now.available, now.version])?;
         let word = Availability::of(now.available, now.low_at);
-        if word != Availability::of(before.available, before.low_at) {
+        if is_of_product(&now.product_id)
+            && word != Availability::of(before.available, before.low_at)
+        {
             let mut product = products::required(connection, &now.product_id)?;
             product.availability = word;
             products::put(connection, &product)?;
