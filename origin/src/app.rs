@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crackers_shared::{clock::Clock, memory};
+use crackers_shared::{clock::Clock, memory, session_cookie::Keys};
 
 use crate::api::{Answers, Router};
 use crate::assets::Assets;
@@ -12,6 +13,7 @@ use crate::commerce::search::Search;
 use crate::commerce::shop::ShopSettings;
 use crate::config::Config;
 use crate::database::{Answer, Database};
+use crate::services::mail::Mailer;
 use crate::telemetry::Metrics;
 
 /// The running origin: immutable settings and the handles that requests use.
@@ -34,14 +36,26 @@ pub struct App {
     pub search: Search,
     /// The storefront's files.
     pub assets: Assets,
+    /// What signs session cookies.
+    pub session_keys: Keys,
+    /// The way that mail goes.
+    pub mailer: Mailer,
     /// When the process began to serve.
     pub started: Timestamp,
 }
 
 impl App {
     /// An origin that has served nothing yet.
-    pub fn new(config: Arc<Config>, database: Database, clock: Clock) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the keys of the sessions cannot be read or made.
+    pub fn new(config: Arc<Config>, database: Database, clock: Clock) -> anyhow::Result<Self> {
+        let keys_file = &config.api.session_keys_file;
+        let session_keys = Keys::read_or_make(keys_file)
+            .with_context(|| format!("{} (api.session_keys_file)", keys_file.display()))?;
+        Ok(Self {
+            session_keys,
+            mailer: Mailer::new(&config.services.mail)?,
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),
             metrics: Metrics::new(),
@@ -52,7 +66,7 @@ impl App {
             config,
             database,
             clock,
-        }
+        })
     }
 
     /// The shop's settings: from memory while changes are followed, else from the database. `None` before the first seed.

@@ -9,6 +9,7 @@
 //! | [`memory`] | the resident memory of this process |
 //! | [`tag_sequences`] | which tag was last touched by which change |
 //! | [`telemetry_setup`] | where log lines go and how they look |
+//! | [`session_cookie`] | who asks, signed so that the edge can tell a customer from a stranger |
 //! | [`shutdown_signal`] | SIGTERM and SIGINT as one future |
 
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod config_file;
 pub mod headers;
 pub mod memory;
 pub mod request_id;
+pub mod session_cookie;
 pub mod shutdown_signal;
 pub mod tag_sequences;
 pub mod telemetry_setup;

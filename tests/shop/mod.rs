@@ -1,8 +1,10 @@
 //! The catalogue as a client sees it, and the command line.
 
+mod accounts;
 mod both_databases;
 mod kills;
 mod orders;
+mod staff;
 
 use std::collections::BTreeSet;
 

@@ -175,10 +175,26 @@ impl Drop for Process {
 /// # Errors
 /// When it fails; the error holds what it said.
 pub fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<String> {
-    let output = Command::new(binary(program)?)
+    run_with(program, arguments, folder, "")
+}
+
+/// Runs a program to its end, with something on its standard input; its standard output.
+///
+/// # Errors
+/// When it fails; the error holds what it said.
+pub fn run_with(program: &str, arguments: &[&str], folder: &Path, input: &str) -> Result<String> {
+    let mut child = Command::new(binary(program)?)
         .args(arguments)
         .current_dir(folder)
-        .output()?;
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that reads nothing may be gone already.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
         output.status.success(),

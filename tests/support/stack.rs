@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use crate::answer::Answer;
-pub use crate::process::{PATIENCE, Process, free_port, repository, run};
+pub use crate::process::{PATIENCE, Process, free_port, repository, run, run_with};
 
 /// How a shop differs from the ordinary one.
 #[derive(Clone, Copy, Debug)]
@@ -190,6 +190,38 @@ impl Stack {
             request = request.header(*name, *value);
         }
         Answer::of(request.send().await?).await
+    }
+
+    /// Any request through the edge, with JSON and fields.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await?).await
+    }
+
+    /// Like [`Self::command`], with a line on its standard input.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn command_with(&self, line: &str, arguments: &[&str]) -> Result<String> {
+        let all = ["--config", "origin-0.yaml", "--config", "origin-own.yaml"];
+        let all: Vec<_> = all.iter().chain(arguments).copied().collect();
+        run_with("crackers-origin", &all, self.folder.path(), line)
     }
 
     /// What all origins together have answered on a route, by their own count.

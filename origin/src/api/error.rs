@@ -20,6 +20,15 @@ pub enum ApiError {
     /// The body is no JSON, or not the JSON that is wanted here.
     #[error("the body is wrong")]
     BadBody(Vec<FieldError>),
+    /// A change was sent without the version that it was decided on.
+    #[error("If-Match must name the version that this was decided on")]
+    PreconditionRequired,
+    /// Nobody is logged in, and somebody must be.
+    #[error("this needs a log-in")]
+    NotLoggedIn,
+    /// Whoever is logged in may not do this.
+    #[error("{0}")]
+    NotPermitted(&'static str),
     /// The body is of a type that is not taken here.
     #[error("this address takes application/json, without Content-Encoding")]
     UnsupportedMediaType,
@@ -124,6 +133,11 @@ impl ApiError {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
+            Self::PreconditionRequired => {
+                (StatusCode::PRECONDITION_REQUIRED, "precondition_required")
+            }
+            Self::NotLoggedIn => (StatusCode::UNAUTHORIZED, "not_logged_in"),
+            Self::NotPermitted(_) => (StatusCode::FORBIDDEN, "not_permitted"),
             Self::BadHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header"),
             Self::Refused { status, code, .. } => (*status, code),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),

@@ -1,6 +1,7 @@
 //! Stage `api`: routes, requests and answers. Decodes, asks commerce, encodes; holds no rule of the shop and no query.
 
 pub mod answers;
+pub mod auth;
 mod body;
 pub mod categories;
 pub mod combos;
@@ -12,6 +13,7 @@ pub mod health;
 pub mod openapi;
 pub mod orders;
 pub mod parameters;
+pub mod permission;
 pub mod price_list;
 pub mod products;
 pub mod quotes;
@@ -20,6 +22,7 @@ pub mod router;
 pub mod routes;
 pub mod shop;
 mod sitemap;
+pub mod staff;
 pub mod tracking;
 pub mod views;
 
@@ -35,6 +38,14 @@ pub use response::{Caching, Reply, etag_of, failure};
 pub use router::{Router, answer};
 pub use views::{ProductSummary, ProductView};
 
+/// Cuts a list that was asked for with one item more than a page down to the page; the cursor of the next one, if any.
+fn next_cursor<T>(items: &mut Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Option<String> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_more = items.len() > limit;
+    items.truncate(limit);
+    items.last().filter(|_| is_more).map(cursor)
+}
+
 /// Settings of stage `api`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +60,8 @@ pub struct Config {
     pub stale_if_error_seconds: u32,
     /// Bytes of encoded answers kept in memory.
     pub answers_bytes_max: u64,
+    /// The keys that sign session cookies, one a line; made when missing.
+    pub session_keys_file: std::path::PathBuf,
     /// Lines of the price list.
     pub price_list_lines_max: u32,
 }

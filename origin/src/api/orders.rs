@@ -1,12 +1,12 @@
 //! `POST /api/orders`: from a list to an order, once.
 
 use http::StatusCode;
-use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body;
 use super::error::{ApiError, FieldError};
+use super::permission;
 use super::quotes::{self, QuotedLineView, WantedView};
 use super::response::{Reply, etag_of};
 use super::routes::Call;
@@ -150,19 +150,18 @@ async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrd
         let detail = format!("The total is {} paise now.", quote.total.0);
         return Err(conflict("price_changed", detail));
     }
-    let window = SignedDuration::from_secs(app.config.commerce.payment_window_seconds.into());
     Ok(NewOrder {
         id: ids::unguessable(),
         tracking_token: ids::unguessable(),
         idempotency_key: key,
         body_hash,
-        customer_id: None,
+        customer_id: permission::customer(app, &call.headers).await?,
         contact,
         address,
         payment: request.payment,
         quote,
         at,
-        expires_at: Some(at + window),
+        expires_at: Some(at + app.config.commerce.payment_window()),
     })
 }
 

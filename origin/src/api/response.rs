@@ -43,6 +43,8 @@ pub struct Reply {
     pub tags: Arc<[String]>,
     /// Strong entity tag, with its quotes; absent where the answer is made anew each time.
     pub etag: Option<String>,
+    /// A cookie that it sets.
+    pub set_cookie: Option<String>,
     /// The `changes` sequence that it is at least as new as.
     pub sequence: i64,
 }
@@ -68,6 +70,7 @@ impl Reply {
             body,
             caching: Caching::Public,
             tags: tags.into(),
+            set_cookie: None,
             sequence: 0,
         }
     }
@@ -86,6 +89,7 @@ impl Reply {
             caching: Caching::Never,
             tags: Arc::new([]),
             etag: None,
+            set_cookie: None,
             sequence: 0,
         })
     }
@@ -136,6 +140,9 @@ pub fn finish(
         put(out, header::ETAG, etag);
     }
     put_caching(app, out, reply.caching);
+    if let Some(cookie) = &reply.set_cookie {
+        put(out, header::SET_COOKIE, cookie);
+    }
     if !reply.tags.is_empty() {
         put(out, headers::CACHE_TAG, &reply.tags.join(", "));
         out.insert(headers::CHANGES_SEQUENCE, HeaderValue::from(reply.sequence));

@@ -9,8 +9,10 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use super::context::RequestContext;
 use super::error::ApiError;
 use super::parameters::Query;
+use super::permission::{self, Asker};
 use super::response::{Reply, failure, finish};
 use super::routes::{Call, ROUTES, Route};
+use super::staff;
 use crate::accept::Body;
 use crate::app::App;
 use crate::assets;
@@ -116,13 +118,26 @@ async fn dispatch(
         Ok(query) => query,
         Err(error) => return (route.path, Err(error)),
     };
+    let asker = match permission::check(app, route.permission, headers, reads).await {
+        Ok(asker) => asker,
+        Err(error) => return (route.path, Err(error)),
+    };
     let call = Call {
+        asker,
+        request_id: context.request_id.clone(),
         app: Arc::clone(app),
         headers: headers.clone(),
         body,
         segment,
         query,
     };
+    let writes = !reads && matches!(call.asker, Asker::Staff(..));
+    if writes
+        && let Err(error) =
+            staff::write_down(&call, format!("{} {}", context.method, context.path)).await
+    {
+        return (route.path, Err(error));
+    }
     let answered = (route.handler)(call).await;
     let succeeded = answered.map(|reply| Reply {
         status: if reply.status == StatusCode::OK {

@@ -4,6 +4,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::wrong_field;
 use super::body;
 use super::error::ApiError;
 use super::orders::conflict;
@@ -12,7 +13,9 @@ use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
+use crate::commerce::ids;
 use crate::commerce::orders::{Order, OrderState, OrderStep, PaymentMethod};
+use crate::commerce::payments::{self, Payment, PaymentState};
 
 /// How an order stands.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -110,14 +113,8 @@ pub(super) async fn by_number(call: Call) -> Result<Reply, ApiError> {
 
 pub(super) async fn pay(call: Call) -> Result<Reply, ApiError> {
     let request: PaymentRequest = body::json(&call)?;
-    let reference = request.reference.trim();
-    let fits =
-        (6..=35).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !fits {
-        let detail = "expected 6 to 35 letters and digits";
-        let field = super::error::FieldError::at("/reference", "invalid_field", detail);
-        return Err(ApiError::BadBody(vec![field]));
-    }
+    let wrong = || wrong_field("/reference", "expected 6 to 35 letters and digits");
+    let reference = payments::reference(&request.reference).ok_or_else(wrong)?;
     let order = of_token(&call).await?;
     if order.state != OrderState::AwaitingPayment {
         return Err(conflict(
@@ -125,8 +122,18 @@ pub(super) async fn pay(call: Call) -> Result<Reply, ApiError> {
             "No payment is awaited for this order.".to_owned(),
         ));
     }
-    let note = format!("reference {reference}");
-    step(&call.app, &order, OrderState::PaymentReview, note).await
+    let now = call.app.clock.now();
+    let mut step = OrderStep::to(OrderState::PaymentReview, now, "customer", "");
+    step.payment = Some(Payment {
+        id: ids::unguessable(),
+        reference,
+        amount: order.quote.total,
+        proof: None,
+        state: PaymentState::Submitted,
+        submitted_at: now,
+        decided_by: None,
+    });
+    take(&call.app, &order, &step).await
 }
 
 pub(super) async fn cancel(call: Call) -> Result<Reply, ApiError> {
@@ -136,19 +143,15 @@ pub(super) async fn cancel(call: Call) -> Result<Reply, ApiError> {
         let detail = "This order cannot be called off here any more; please call the shop.";
         return Err(conflict("cannot_cancel", detail.to_owned()));
     }
-    step(&call.app, &order, OrderState::Cancelled, String::new()).await
+    let now = call.app.clock.now();
+    let step = OrderStep::to(OrderState::Cancelled, now, "customer", "");
+    take(&call.app, &order, &step).await
 }
 
-async fn step(
-    app: &App,
-    order: &Order,
-    state: OrderState,
-    note: String,
-) -> Result<Reply, ApiError> {
-    let step = OrderStep::to(state, app.clock.now(), "customer", note);
+async fn take(app: &App, order: &Order, step: &OrderStep) -> Result<Reply, ApiError> {
     let next = app
         .database
-        .step_order(&order.id, &step, Some(order.version))
+        .step_order(&order.id, step, Some(order.version))
         .await?;
     shown(&next)
 }

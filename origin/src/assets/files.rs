@@ -62,6 +62,7 @@ impl Assets {
                 Caching::File(config.static_cache_ttl_seconds)
             },
             tags: Arc::new(["assets".to_owned()]),
+            set_cookie: None,
             sequence: app.answers.touched.last(),
         };
         self.kept.insert(path, reply.clone()).await;

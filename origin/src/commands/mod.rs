@@ -7,6 +7,7 @@
 mod catalogue;
 mod orders;
 mod serve;
+mod staff;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,6 +74,11 @@ enum Verb {
     Shop {
         #[command(subcommand)]
         what: orders::ShopVerb,
+    },
+    /// Add a member of staff: the way to the first one.
+    Admin {
+        #[command(subcommand)]
+        what: staff::AdminVerb,
     },
     /// Check the configuration and reach the database.
     Check,
@@ -167,6 +173,7 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             Some(Verb::Stock { what }) => catalogue::stock(&config, what).await,
             Some(Verb::Order { what }) => orders::order(&config, what).await,
             Some(Verb::Shop { what }) => orders::shop(&config, what).await,
+            Some(Verb::Admin { what }) => staff::run(&config, what).await,
             Some(Verb::Check) => check(&config).await,
             Some(Verb::Openapi) => Ok(()),
         }

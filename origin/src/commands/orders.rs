@@ -95,7 +95,9 @@ pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()
             };
             let found = database.order_by_number(wanted).await?;
             let order = found.with_context(|| format!("there is no order {number}"))?;
-            let step = OrderStep::to(state, Timestamp::now(), "command line", note);
+            let now = Timestamp::now();
+            let mut step = OrderStep::to(state, now, "command line", note);
+            step.expires_at = Some(now + config.commerce.payment_window());
             let next = database
                 .step_order(&order.id, &step, Some(order.version))
                 .await?;

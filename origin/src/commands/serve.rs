@@ -20,7 +20,7 @@ pub(super) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
         format!("cannot listen on {metrics_address} (telemetry.metrics_listen)")
     })?;
     let database = super::open(&config).await?;
-    let app = Arc::new(App::new(config, database, Clock::system()));
+    let app = Arc::new(App::new(config, database, Clock::system())?);
     let (ask_to_stop, stop) = watch::channel(false);
     outbox::start(&app, &stop).await;
     tokio::spawn(telemetry::serve(metrics, Arc::clone(&app)));

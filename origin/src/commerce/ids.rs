@@ -11,6 +11,15 @@ pub fn unguessable() -> String {
     )
 }
 
+/// A new id that a stranger cannot guess, and that sorts after those of earlier times: 11 characters of microseconds, 14
+/// from random bits.
+pub fn in_order_of_time(at: jiff::Timestamp) -> String {
+    let time = u128::try_from(at.as_microsecond()).unwrap_or(0);
+    let mut id = base36(time, 11);
+    id.extend(unguessable().chars().rev().take(14));
+    id
+}
+
 /// `number` in base 36, padded with zeros to `width` characters.
 pub fn base36(mut number: u128, width: usize) -> String {
     let mut text = Vec::with_capacity(width);
@@ -30,6 +39,13 @@ mod tests {
         assert_eq!(base36(0, 3), "000");
         assert_eq!(base36(35, 1), "z");
         assert_eq!(base36(36, 1), "10");
+    }
+
+    #[test]
+    fn later_ids_sort_after_earlier_ones() {
+        let at = |second| in_order_of_time(jiff::Timestamp::from_second(second).unwrap());
+        assert!(at(1_700_000_000) < at(1_800_000_000));
+        assert_eq!(at(4_000_000_000).len(), 25);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rules of the shop. Knows no HTTP, no SQL and no BSON; asks its questions of [`crate::database`].
 
+pub mod accounts;
 pub mod availability;
 pub mod categories;
 pub mod changes;
@@ -8,6 +9,7 @@ pub mod contact;
 pub mod goods;
 pub mod ids;
 pub mod lines;
+pub mod mail;
 pub mod money;
 pub mod orders;
 pub mod payments;
@@ -20,4 +22,5 @@ pub mod search;
 pub mod seed;
 pub mod settings;
 pub mod shop;
+pub mod staff;
 pub mod stock;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contact::{self, Address, Contact};
-use super::payments::Payment;
+use super::payments::{Payment, PaymentState};
 use super::quote::Quote;
 use super::reservation::Shortage;
 use super::shop::{SalesMode, ShopSettings};
@@ -197,6 +197,8 @@ pub struct OrderStep {
     pub to: Option<OrderState>,
     /// A payment that is added, or takes the place of the one with its id.
     pub payment: Option<Payment>,
+    /// When its stock is free again, where it goes (back) to [`OrderState::AwaitingPayment`].
+    pub expires_at: Option<Timestamp>,
     /// When.
     pub at: Timestamp,
     /// Who does it: `customer`, `shop` (by itself), or a member of staff.
@@ -216,6 +218,7 @@ impl OrderStep {
         Self {
             to: Some(state),
             payment: None,
+            expires_at: None,
             at,
             by: by.into(),
             note: note.into(),
@@ -354,9 +357,9 @@ impl Order {
         }
         next.state = to;
         // Whoever says that he has paid is not thrown out while staff look.
-        if to != OrderState::AwaitingPayment {
-            next.expires_at = None;
-        }
+        next.expires_at = step
+            .expires_at
+            .filter(|_| to == OrderState::AwaitingPayment);
         next.history.push(OrderEvent {
             state: to,
             at: step.at,
@@ -364,6 +367,12 @@ impl Order {
             note: step.note,
         });
         Ok(next)
+    }
+
+    /// Whether staff have said that its money is there, and it has not gone back.
+    pub fn is_paid(&self) -> bool {
+        let is_approved = |payment: &Payment| payment.state == PaymentState::Approved;
+        self.payments.iter().any(is_approved)
     }
 
     /// Pieces that go back to the shelf when this order becomes `next`. What was sent and returned does not: staff look at

@@ -108,7 +108,7 @@ impl Writes {
     ///
     /// # Errors
     /// [`DatabaseError::Corrupt`] for what cannot be written as JSON.
-    pub fn add<T: Kept>(mut self, value: &T) -> Answer<Self> {
+    pub fn with<T: Kept>(mut self, value: &T) -> Answer<Self> {
         self.steps.push(Write::Add(record(value, 1)?));
         Ok(self)
     }

@@ -16,6 +16,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// How long an order holds its stock without being paid.
+    pub fn payment_window(&self) -> jiff::SignedDuration {
+        jiff::SignedDuration::from_secs(self.payment_window_seconds.into())
+    }
+
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
         problems.require(

@@ -1,4 +1,4 @@
-//! Orders that were not paid in time: their stock becomes free again. Every origin looks; the first one does it.
+//! What is over: orders that were not paid in time, whose stock becomes free again; sessions, codes and keys. Every origin looks; the first one does it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::commerce::accounts;
 use crate::commerce::orders::{OrderState, OrderStep};
 use crate::database::DatabaseError;
 
@@ -45,5 +46,5 @@ async fn look(app: &App) -> Result<(), DatabaseError> {
     app.database
         .forget_order_keys(now - KEYS_KEPT, AT_ONCE)
         .await?;
-    Ok(())
+    accounts::forget_what_is_over(&app.database, now, AT_ONCE).await
 }

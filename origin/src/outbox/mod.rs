@@ -1,8 +1,9 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
-//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid.
+//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends mails.
 
 mod expire;
 mod follow;
+mod mail;
 mod purge;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub struct Config {
     pub poll_interval_ms: u64,
     /// Changes read at once.
     pub changes_at_once: u32,
+    /// How often mails that are owed are looked for, in milliseconds.
+    pub mail_interval_ms: u64,
     /// The edges that are told what went stale.
     pub edges: Vec<Edge>,
     /// The longest wait for an edge's answer, in milliseconds.
@@ -47,6 +50,7 @@ impl Config {
     pub fn check(&self, path: &str, problems: &mut Problems) {
         for (key, value) in [
             ("poll_interval_ms", self.poll_interval_ms),
+            ("mail_interval_ms", self.mail_interval_ms),
             ("changes_at_once", u64::from(self.changes_at_once)),
             ("purge_timeout_ms", self.purge_timeout_ms),
             ("purge_backoff_max_ms", self.purge_backoff_max_ms),
@@ -69,6 +73,7 @@ pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
     let followed = follow::catch_up(app).await;
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
     for edge in &app.config.outbox.edges {
         tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
     }

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub changes_failures: IntCounter,
     /// Purge messages by outcome (`sent`, `failed`).
     pub purges: IntCounterVec,
+    /// Mails by outcome (`sent`, `failed`).
+    pub mails: IntCounterVec,
     /// Entries between the sequence and what the slowest edge has applied.
     pub purge_lag: IntGauge,
     /// Products in the search index.
@@ -93,6 +95,7 @@ impl Metrics {
     ///
     /// # Panics
     /// Never: names and labels are constants, and a test makes one.
+    #[allow(clippy::too_many_lines, reason = "a list: each metric once")]
     pub fn new() -> Self {
         let registry = Registry::new();
         let gauge = |name: &str, help: &str| registered!(registry, IntGauge::new(name, help));
@@ -143,6 +146,11 @@ impl Metrics {
                 "crackers_origin_outbox_changes_failures_total",
                 "Failed looks at the changes",
             ),
+            mails: counters(
+                "crackers_origin_outbox_mails_total",
+                "Mails handed on",
+                &["outcome"],
+            ),
             purges: counters(
                 "crackers_origin_outbox_purges_total",
                 "Purge messages",
@@ -190,6 +198,7 @@ mod tests {
             .with_label_values(&["r"])
             .observe(0.1);
         metrics.answers.with_label_values(&["hit"]).inc();
+        metrics.mails.with_label_values(&["sent"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();
         let families = metrics.registry.gather();
         let names: Vec<_> = families

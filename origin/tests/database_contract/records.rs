@@ -61,7 +61,7 @@ pub(crate) async fn records_are_found_by_id_and_by_every_key(opened: Opened) {
     let database = opened.database;
     let mut writes = Writes::default();
     for (id, to) in [("a", "meena"), ("b", "ravi"), ("c", "meena")] {
-        writes = writes.add(&letter(id, to)).unwrap();
+        writes = writes.with(&letter(id, to)).unwrap();
     }
     database.write_records(&writes, NOW).await.unwrap();
     let found = database.get::<Letter>("b").await.unwrap().unwrap();
@@ -88,7 +88,7 @@ pub(crate) async fn records_are_found_by_id_and_by_every_key(opened: Opened) {
 
 pub(crate) async fn a_write_of_records_takes_every_step_or_none(opened: Opened) {
     let database = opened.database;
-    let first = Writes::default().add(&letter("a", "meena")).unwrap();
+    let first = Writes::default().with(&letter("a", "meena")).unwrap();
     database.write_records(&first, NOW).await.unwrap();
     let before = database.last_sequence().await.unwrap();
     let mut same_stamp = letter("c", "ravi");
@@ -98,16 +98,15 @@ pub(crate) async fn a_write_of_records_takes_every_step_or_none(opened: Opened) 
         value: letter("a", "nobody"),
     };
     for (writes, taken) in [
-        (Writes::default().add(&letter("a", "ravi")).unwrap(), true),
-        (Writes::default().add(&same_stamp).unwrap(), true),
+        (Writes::default().with(&letter("a", "ravi")).unwrap(), true),
+        (Writes::default().with(&same_stamp).unwrap(), true),
         (Writes::default().replace(&stale).unwrap(), false),
         (Writes::default().remove(&stale), false),
     ] {
-        let mut both =
-            Writes::default()
-                .add(&letter("b", "ravi"))
-                .unwrap()
-                .change("letter", "b", Vec::new());
+        let mut both = Writes::default()
+            .with(&letter("b", "ravi"))
+            .unwrap()
+            .change("letter", "b", Vec::new());
         both.steps.extend(writes.steps);
         let refused = database.write_records(&both, NOW).await.unwrap_err();
         assert!(
@@ -149,7 +148,7 @@ pub(crate) async fn records_are_due_in_the_order_of_their_time(opened: Opened) {
     ] {
         let mut one = letter(id, "meena");
         one.send_at = minutes.map(|minutes| NOW + SignedDuration::from_mins(minutes));
-        writes = writes.add(&one).unwrap();
+        writes = writes.with(&one).unwrap();
     }
     database.write_records(&writes, NOW).await.unwrap();
     let at = NOW + SignedDuration::from_mins(10);
@@ -159,7 +158,7 @@ pub(crate) async fn records_are_due_in_the_order_of_their_time(opened: Opened) {
 
 pub(crate) async fn concurrent_changes_of_a_record_all_count(opened: Opened) {
     let database = opened.database;
-    let writes = Writes::default().add(&letter("a", "")).unwrap();
+    let writes = Writes::default().with(&letter("a", "")).unwrap();
     database.write_records(&writes, NOW).await.unwrap();
     let workers = (0..4).map(|_| {
         let database = database.clone();

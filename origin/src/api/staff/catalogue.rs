@@ -1,0 +1,450 @@
+//! Products and their stock, and how the shop sells, as staff change them.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{asker, expected_version};
+use crate::api::auth::wrong_field;
+use crate::api::body;
+use crate::api::error::{ApiError, FieldError};
+use crate::api::response::Reply;
+use crate::api::routes::Call;
+use crate::api::shop::ShopView;
+use crate::api::views::{ProductView, time};
+use crate::commerce::ids;
+use crate::commerce::money::Paise;
+use crate::commerce::products::{Product, Rating};
+use crate::commerce::shop::SalesMode;
+use crate::commerce::stock::StockAdjustment;
+
+/// The dearest that anything is: ten million rupees.
+const PRICE_MAX: i64 = 1_000_000_000;
+/// The most pieces of anything.
+const PIECES_MAX: i64 = 10_000_000;
+
+/// What is changed of a product; what is left out stays.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProductChange {
+    /// Article number, 1 to 64 visible characters.
+    pub sku: Option<String>,
+    /// Name in URLs: lower-case letters, digits and hyphens.
+    pub slug: Option<String>,
+    /// Name, 1 to 200 characters.
+    pub name: Option<String>,
+    /// Plain text, at most 5000 characters.
+    pub description: Option<String>,
+    /// Slug of its category.
+    pub category: Option<String>,
+    /// Slugs of its sub-categories.
+    pub sub_categories: Option<Vec<String>>,
+    /// Maximum retail price, in paise.
+    pub mrp_paise: Option<i64>,
+    /// Price, in paise; at most the MRP.
+    pub price_paise: Option<i64>,
+    /// What one of it is: `box`, `packet`, `piece`.
+    pub unit: Option<String>,
+    /// What is in one, for example `10 pcs`.
+    pub pack: Option<String>,
+    /// Grams.
+    pub weight_grams: Option<u32>,
+    /// The least that can be ordered.
+    pub order_min: Option<u32>,
+    /// The most that can be ordered.
+    pub order_max: Option<u32>,
+    /// Lower-case words.
+    pub tags: Option<Vec<String>>,
+    /// Sentences.
+    pub safety_notes: Option<Vec<String>>,
+    /// On the home page or not.
+    pub featured: Option<bool>,
+    /// Public or not.
+    pub active: Option<bool>,
+    /// Shown, not sold.
+    pub restricted: Option<bool>,
+}
+
+/// A new product.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewProduct {
+    /// What it is; SKU, slug, name, category and both prices must be there.
+    pub product: ProductChange,
+    /// Pieces there.
+    pub stock: i64,
+    /// At or below this the public word is `low`.
+    pub low_at: i64,
+}
+
+/// A product with what only staff see of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StaffProductView {
+    /// As the public sees it.
+    #[serde(flatten)]
+    pub product: ProductView,
+    /// Public or not.
+    pub active: bool,
+    /// Pieces there.
+    pub stock: i64,
+    /// At or below this the public word is `low`.
+    pub low_at: i64,
+}
+
+/// An adjustment of a stock: one of `by` and `to`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adjustment {
+    /// Pieces to add, or to take where negative.
+    #[serde(default)]
+    pub by: Option<i64>,
+    /// How many pieces there are.
+    #[serde(default)]
+    pub to: Option<i64>,
+    /// Why: 3 to 200 characters.
+    pub reason: String,
+}
+
+/// A stock with its latest movements.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StockView {
+    /// Pieces there.
+    pub available: i64,
+    /// At or below this the public word is `low`.
+    pub low_at: i64,
+    /// The newest first, at most 100.
+    pub movements: Vec<MovementView>,
+}
+
+/// One movement.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MovementView {
+    /// Pieces added, or taken where negative.
+    pub delta: i64,
+    /// Why.
+    pub reason: String,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+}
+
+/// What is changed of how the shop sells.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShopChange {
+    /// How it sells.
+    #[serde(default)]
+    pub mode: Option<SalesMode>,
+    /// Percent of the goods' value for packing, at most 50.
+    #[serde(default)]
+    pub packing_percent: Option<u8>,
+    /// The least an order may be worth, in paise.
+    #[serde(default)]
+    pub minimum_order_paise: Option<i64>,
+}
+
+/// What is wrong with a product, by field.
+fn problems(product: &Product) -> Vec<FieldError> {
+    let rules = rules_of_names(product)
+        .into_iter()
+        .chain(rules_of_details(product));
+    let wrong = rules.filter(|(_, holds, _)| !holds);
+    wrong
+        .map(|(field, _, expected)| {
+            let detail = format!("expected {expected}");
+            FieldError::at(format!("/{field}"), "invalid_field", detail)
+        })
+        .collect()
+}
+
+/// A field, whether it is as it must be, and how that is.
+type Rule = (&'static str, bool, &'static str);
+
+fn is_text(text: &str, least: usize, most: usize) -> bool {
+    let is_plain = !text.chars().any(|c| c.is_control() && c != '\n');
+    is_plain && (least..=most).contains(&text.chars().count())
+}
+
+fn is_slug(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=100).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn rules_of_names(product: &Product) -> [Rule; 7] {
+    let sku = &product.sku;
+    let is_sku = (1..=64).contains(&sku.len()) && sku.bytes().all(|b| b.is_ascii_graphic());
+    let is_priced = (1..=product.mrp.0).contains(&product.price.0);
+    [
+        ("sku", is_sku, "1 to 64 visible ASCII characters"),
+        ("slug", is_slug(&product.slug), SLUG),
+        (
+            "name",
+            is_text(&product.name, 1, 200),
+            "1 to 200 characters",
+        ),
+        (
+            "description",
+            is_text(&product.description, 0, 5000),
+            "at most 5000 characters",
+        ),
+        ("category", is_slug(&product.category), SLUG),
+        (
+            "mrp_paise",
+            (1..=PRICE_MAX).contains(&product.mrp.0),
+            "1 to 1000000000",
+        ),
+        ("price_paise", is_priced, "at least 1, at most the MRP"),
+    ]
+}
+
+const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
+
+fn rules_of_details(product: &Product) -> [Rule; 6] {
+    let (tags, notes) = (&product.tags, &product.safety_notes);
+    let are_words = tags
+        .iter()
+        .chain(&product.sub_categories)
+        .all(|word| is_slug(word))
+        && tags.len() + product.sub_categories.len() <= 50;
+    let are_notes = notes.len() <= 20 && notes.iter().all(|note| is_text(note, 1, 500));
+    let is_most = (product.order_min..=10_000).contains(&product.order_max);
+    [
+        (
+            "unit",
+            is_text(&product.unit, 0, 40),
+            "at most 40 characters",
+        ),
+        (
+            "pack",
+            is_text(&product.pack, 0, 80),
+            "at most 80 characters",
+        ),
+        ("order_min", product.order_min >= 1, "at least 1"),
+        ("order_max", is_most, "at least order_min, at most 10000"),
+        (
+            "tags",
+            are_words,
+            "at most 50 words of lower-case letters, digits and hyphens",
+        ),
+        (
+            "safety_notes",
+            are_notes,
+            "at most 20 sentences of at most 500 characters",
+        ),
+    ]
+}
+
+impl ProductChange {
+    fn applied_to(self, mut product: Product) -> Product {
+        fn set<T>(field: &mut T, new: Option<T>) {
+            if let Some(new) = new {
+                *field = new;
+            }
+        }
+        set(&mut product.sku, self.sku);
+        set(&mut product.slug, self.slug);
+        set(
+            &mut product.name,
+            self.name.map(|name| name.trim().to_owned()),
+        );
+        set(&mut product.description, self.description);
+        set(&mut product.category, self.category);
+        set(&mut product.sub_categories, self.sub_categories);
+        set(&mut product.mrp, self.mrp_paise.map(Paise));
+        set(&mut product.price, self.price_paise.map(Paise));
+        set(&mut product.unit, self.unit);
+        set(&mut product.pack, self.pack);
+        set(&mut product.weight_grams, self.weight_grams);
+        set(&mut product.order_min, self.order_min);
+        set(&mut product.order_max, self.order_max);
+        set(&mut product.tags, self.tags);
+        set(&mut product.safety_notes, self.safety_notes);
+        set(&mut product.featured, self.featured);
+        set(&mut product.active, self.active);
+        set(&mut product.restricted, self.restricted);
+        product
+    }
+}
+
+/// Refuses what is wrong with a product, and a category that does not exist.
+async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
+    let mut wrong = problems(product);
+    let categories = call.app.database.categories().await?;
+    if !categories.iter().any(|one| one.slug == product.category) {
+        wrong.push(FieldError::at(
+            "/category",
+            "unknown_category",
+            "there is no such category",
+        ));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::BadBody(wrong))
+    }
+}
+
+async fn required(call: &Call) -> Result<Product, ApiError> {
+    let found = call.app.database.product_by_any_key(&call.segment).await?;
+    found.ok_or(ApiError::NotFound)
+}
+
+async fn shown(call: &Call, product: &Product) -> Result<Reply, ApiError> {
+    let stock = call.app.database.stock(&product.id).await?;
+    let categories = call.app.database.categories().await?;
+    let view = StaffProductView {
+        product: ProductView::of(product, &categories),
+        active: product.active,
+        stock: stock.as_ref().map_or(0, |stock| stock.available),
+        low_at: stock.as_ref().map_or(0, |stock| stock.low_at),
+    };
+    let mut reply = Reply::fresh(StatusCode::OK, &view)?;
+    reply.etag = Some(format!("\"{}\"", product.version));
+    Ok(reply)
+}
+
+pub(in crate::api) async fn show(call: Call) -> Result<Reply, ApiError> {
+    shown(&call, &required(&call).await?).await
+}
+
+pub(in crate::api) async fn create(call: Call) -> Result<Reply, ApiError> {
+    let new: NewProduct = body::json(&call)?;
+    for (field, count) in [("/stock", new.stock), ("/low_at", new.low_at)] {
+        if !(0..=PIECES_MAX).contains(&count) {
+            return Err(wrong_field(field, "expected 0 to 10000000"));
+        }
+    }
+    let at = call.app.clock.now();
+    let product = new.product.applied_to(blank(at));
+    check(&call, &product).await?;
+    let made = call
+        .app
+        .database
+        .create_product(&product, new.stock, new.low_at, at)
+        .await?;
+    shown(&call, &made).await
+}
+
+/// A product before anything is said of it.
+fn blank(at: jiff::Timestamp) -> Product {
+    Product {
+        id: ids::unguessable(),
+        legacy_id: None,
+        sku: String::new(),
+        slug: String::new(),
+        name: String::new(),
+        description: String::new(),
+        category: String::new(),
+        sub_categories: Vec::new(),
+        mrp: Paise(0),
+        price: Paise(0),
+        unit: "piece".to_owned(),
+        pack: String::new(),
+        weight_grams: 0,
+        order_min: 1,
+        order_max: 100,
+        images: Vec::new(),
+        tags: Vec::new(),
+        safety_notes: Vec::new(),
+        minimum_age: 18,
+        featured: false,
+        active: true,
+        restricted: false,
+        rating: Rating::default(),
+        popularity: 0,
+        availability: crate::commerce::availability::Availability::SoldOut,
+        created_at: at,
+        updated_at: at,
+        version: 1,
+    }
+}
+
+pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
+    let change: ProductChange = body::json(&call)?;
+    let expected = expected_version(&call)?;
+    let at = call.app.clock.now();
+    let mut product = change.applied_to(required(&call).await?);
+    product.updated_at = at;
+    check(&call, &product).await?;
+    let changed = call
+        .app
+        .database
+        .replace_product(&product, expected, at)
+        .await?;
+    shown(&call, &changed).await
+}
+
+async fn stock_of(call: &Call, product: &Product) -> Result<Reply, ApiError> {
+    let database = &call.app.database;
+    let stock = database
+        .stock(&product.id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let movements = database.stock_movements(&product.id, 100).await?;
+    let movements = movements.into_iter().map(|one| MovementView {
+        delta: one.delta,
+        reason: one.reason,
+        at: time(one.at),
+    });
+    let view = StockView {
+        available: stock.available,
+        low_at: stock.low_at,
+        movements: movements.collect(),
+    };
+    Reply::fresh(StatusCode::OK, &view)
+}
+
+pub(in crate::api) async fn stock(call: Call) -> Result<Reply, ApiError> {
+    stock_of(&call, &required(&call).await?).await
+}
+
+pub(in crate::api) async fn adjust(call: Call) -> Result<Reply, ApiError> {
+    let request: Adjustment = body::json(&call)?;
+    let adjustment = match (request.by, request.to) {
+        (Some(by), None) if (-PIECES_MAX..=PIECES_MAX).contains(&by) => StockAdjustment::By(by),
+        (None, Some(to)) if (0..=PIECES_MAX).contains(&to) => StockAdjustment::To(to),
+        _ => {
+            return Err(wrong_field(
+                "",
+                "expected one of by (±10000000) and to (0 to 10000000)",
+            ));
+        }
+    };
+    let reason = request.reason.trim();
+    if !(3..=200).contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
+        return Err(wrong_field("/reason", "expected 3 to 200 characters"));
+    }
+    let (_, member) = asker(&call)?;
+    let reason = format!("{reason} ({})", member.email);
+    let product = required(&call).await?;
+    let at = call.app.clock.now();
+    call.app
+        .database
+        .adjust_stock(&product.id, adjustment, &reason, at)
+        .await?;
+    stock_of(&call, &product).await
+}
+
+pub(in crate::api) async fn change_shop(call: Call) -> Result<Reply, ApiError> {
+    let change: ShopChange = body::json(&call)?;
+    if change.packing_percent.is_some_and(|percent| percent > 50) {
+        return Err(wrong_field("/packing_percent", "expected 0 to 50"));
+    }
+    if change
+        .minimum_order_paise
+        .is_some_and(|paise| !(0..=PRICE_MAX).contains(&paise))
+    {
+        return Err(wrong_field(
+            "/minimum_order_paise",
+            "expected 0 to 1000000000",
+        ));
+    }
+    let database = &call.app.database;
+    let mut shop = database.shop_settings().await?.ok_or(ApiError::NotFound)?;
+    shop.mode = change.mode.unwrap_or(shop.mode);
+    shop.packing_percent = change.packing_percent.unwrap_or(shop.packing_percent);
+    shop.minimum_order = change.minimum_order_paise.map_or(shop.minimum_order, Paise);
+    let put = database
+        .put_shop_settings(&shop, call.app.clock.now())
+        .await?;
+    Reply::fresh(StatusCode::OK, &ShopView::from(put))
+}

@@ -1,0 +1,48 @@
+//! What staff do over the API. Every route names its right in the table; every unsafe request is written to the audit log
+//! before it is carried out.
+
+pub mod access;
+pub mod catalogue;
+pub mod orders;
+
+use crate::api::error::ApiError;
+use crate::api::permission::Asker;
+use crate::api::routes::Call;
+use crate::commerce::accounts::Session;
+use crate::commerce::ids;
+use crate::commerce::records::Writes;
+use crate::commerce::staff::{AuditEntry, StaffMember};
+
+/// Who asks; the route lets nobody but staff through.
+fn asker(call: &Call) -> Result<(&Session, &StaffMember), ApiError> {
+    match &call.asker {
+        Asker::Staff(session, member) => Ok((session, member)),
+        Asker::Anybody | Asker::Customer(_) => Err(ApiError::NotLoggedIn),
+    }
+}
+
+/// Writes down what is about to be done.
+pub(in crate::api) async fn write_down(call: &Call, action: String) -> Result<(), ApiError> {
+    let (_, member) = asker(call)?;
+    let at = call.app.clock.now();
+    let entry = AuditEntry {
+        id: ids::in_order_of_time(at),
+        at,
+        by: member.email.clone(),
+        action,
+        request_id: call.request_id.clone(),
+    };
+    let writes = Writes::default().with(&entry)?;
+    call.app.database.write_records(&writes, at).await?;
+    Ok(())
+}
+
+/// The version that `If-Match` names (RFC 9110 13.1.1): what a change was decided on.
+fn expected_version(call: &Call) -> Result<i64, ApiError> {
+    let value = call.headers.get(http::header::IF_MATCH);
+    let text = value.and_then(|value| value.to_str().ok());
+    let version = text.ok_or(ApiError::PreconditionRequired)?;
+    let version = version.trim().trim_matches('"').parse();
+    version
+        .map_err(|_| ApiError::BadHeader("If-Match must be the version in quotes, as ETag gave it"))
+}

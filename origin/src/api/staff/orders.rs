@@ -1,0 +1,387 @@
+//! Orders, as staff see and take them on.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{asker, expected_version};
+use crate::api::auth::wrong_field;
+use crate::api::error::ApiError;
+use crate::api::orders::conflict;
+use crate::api::parameters::{Kind, Parameter};
+use crate::api::quotes::QuotedLineView;
+use crate::api::response::Reply;
+use crate::api::routes::Call;
+use crate::api::views::{Money, time};
+use crate::api::{body, next_cursor};
+use crate::commerce::contact::{self, Address, Contact};
+use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep, PaymentMethod};
+use crate::commerce::payments::{Payment, PaymentState};
+
+/// The words of all states.
+const STATES: &[&str] = &[
+    "awaiting_payment",
+    "payment_review",
+    "confirmed",
+    "packed",
+    "dispatched",
+    "delivered",
+    "expired",
+    "cancelled",
+    "refund_due",
+    "refunded",
+    "returned",
+];
+
+/// What the list of orders takes.
+pub(in crate::api) const LIST: &[Parameter] = &[
+    Parameter {
+        name: "state",
+        kind: Kind::Choice(STATES),
+        description: "Only those in this state",
+    },
+    Parameter {
+        name: "q",
+        kind: Kind::Text(254),
+        description: "An order's number, or the phone or mail address it was placed with",
+    },
+    Parameter {
+        name: "cursor",
+        kind: Kind::Integer(1, i64::MAX),
+        description: "next_cursor of the page before",
+    },
+    Parameter {
+        name: "limit",
+        kind: Kind::Integer(1, 100),
+        description: "Items of a page",
+    },
+];
+
+/// Orders.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StaffOrderPage {
+    /// The newest first.
+    pub items: Vec<StaffOrderView>,
+    /// What `cursor` the next page has; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// All that there is to an order.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StaffOrderView {
+    /// Its id.
+    pub id: String,
+    /// For people.
+    pub number: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// The states that it may come into from here.
+    pub next_states: Vec<OrderState>,
+    /// Who ordered.
+    pub contact: ContactOut,
+    /// Where it goes.
+    pub address: AddressOut,
+    /// How it is paid.
+    pub payment: PaymentMethod,
+    /// What was said to be paid.
+    pub payments: Vec<PaymentView>,
+    /// What was ordered.
+    pub lines: Vec<QuotedLineView>,
+    /// What is paid.
+    pub total: Money,
+    /// Every step, the first one first.
+    pub history: Vec<StepView>,
+    /// When its stock is free again unless it is paid: RFC 3339, UTC.
+    pub expires_at: Option<String>,
+    /// What `If-Match` names.
+    pub version: i64,
+}
+
+/// Who ordered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ContactOut {
+    /// Name.
+    pub name: String,
+    /// Ten digits.
+    pub phone: String,
+    /// Mail address.
+    pub email: String,
+}
+
+/// Where it goes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AddressOut {
+    /// House and street.
+    pub line1: String,
+    /// Anything more.
+    pub line2: String,
+    /// City, town or village.
+    pub city: String,
+    /// State.
+    pub state: String,
+    /// Six digits.
+    pub pincode: String,
+}
+
+/// One payment.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PaymentView {
+    /// Its id.
+    pub id: String,
+    /// The bank's or UPI's reference.
+    pub reference: String,
+    /// How much, as its customer says.
+    pub amount: Money,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// When it was submitted: RFC 3339, UTC.
+    pub submitted_at: String,
+    /// Who decided.
+    pub decided_by: Option<String>,
+}
+
+/// One step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StepView {
+    /// The state it came into.
+    pub state: OrderState,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub note: String,
+}
+
+/// A step that staff take.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepRequest {
+    /// `packed`, `dispatched`, `delivered`, `cancelled` or `returned`.
+    pub state: OrderState,
+    /// Why; at most 500 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// What staff say to a payment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentDecision {
+    /// Which payment.
+    pub payment_id: String,
+    /// What is said.
+    pub decision: Decision,
+    /// Why; at most 500 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// What is said to a payment.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// The money is there.
+    Approve,
+    /// It is not.
+    Reject,
+    /// It went back.
+    Refund,
+}
+
+impl From<&Contact> for ContactOut {
+    fn from(contact: &Contact) -> Self {
+        Self {
+            name: contact.name.clone(),
+            phone: contact.phone.clone(),
+            email: contact.email.clone(),
+        }
+    }
+}
+
+impl From<&Address> for AddressOut {
+    fn from(address: &Address) -> Self {
+        Self {
+            line1: address.line1.clone(),
+            line2: address.line2.clone(),
+            city: address.city.clone(),
+            state: address.state.clone(),
+            pincode: address.pincode.clone(),
+        }
+    }
+}
+
+impl From<&Payment> for PaymentView {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            id: payment.id.clone(),
+            reference: payment.reference.clone(),
+            amount: payment.amount.into(),
+            state: payment.state,
+            submitted_at: time(payment.submitted_at),
+            decided_by: payment.decided_by.clone(),
+        }
+    }
+}
+
+impl From<&Order> for StaffOrderView {
+    fn from(order: &Order) -> Self {
+        let history = order.history.iter().map(|event| StepView {
+            state: event.state,
+            at: time(event.at),
+            by: event.by.clone(),
+            note: event.note.clone(),
+        });
+        Self {
+            id: order.id.clone(),
+            number: order.number_text(),
+            state: order.state,
+            next_states: order.state.followers().to_vec(),
+            contact: (&order.contact).into(),
+            address: (&order.address).into(),
+            payment: order.payment,
+            payments: order.payments.iter().map(PaymentView::from).collect(),
+            lines: order.quote.lines.iter().map(QuotedLineView::from).collect(),
+            total: order.quote.total.into(),
+            history: history.collect(),
+            expires_at: order.expires_at.map(time),
+            version: order.version,
+        }
+    }
+}
+
+fn shown(order: &Order) -> Result<Reply, ApiError> {
+    let mut reply = Reply::fresh(StatusCode::OK, &StaffOrderView::from(order))?;
+    reply.etag = Some(format!("\"{}\"", order.version));
+    Ok(reply)
+}
+
+async fn required(call: &Call) -> Result<Order, ApiError> {
+    let found = call.app.database.order_by_id(&call.segment).await?;
+    found.ok_or(ApiError::NotFound)
+}
+
+pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
+    let (_, limit) = call.page();
+    let database = &call.app.database;
+    let state = call.query.text("state").and_then(OrderState::parse);
+    let asked = call.query.text("q");
+    let mark = asked.and_then(|text| {
+        let phone = contact::phone(text).map(|phone| format!("phone:{phone}"));
+        phone.or_else(|| contact::email(text).map(|email| format!("email:{email}")))
+    });
+    let mut found = match (asked, &mark) {
+        (Some(text), None) => {
+            let number = Order::number_of(text);
+            let number = number.ok_or_else(|| {
+                conflict(
+                    "unknown_search",
+                    "expected an order's number, a phone or a mail address".to_owned(),
+                )
+            })?;
+            let found = database.order_by_number(number).await?;
+            found
+                .into_iter()
+                .filter(|one| state.is_none_or(|state| state == one.state))
+                .collect()
+        }
+        _ => {
+            let query = OrderQuery {
+                state,
+                mark,
+                before: call.query.number("cursor"),
+                limit: limit + 1,
+            };
+            database.orders(&query).await?
+        }
+    };
+    let next_cursor = next_cursor(&mut found, limit, |order| order.number.to_string());
+    let items = found.iter().map(StaffOrderView::from).collect();
+    Reply::fresh(StatusCode::OK, &StaffOrderPage { items, next_cursor })
+}
+
+pub(in crate::api) async fn show(call: Call) -> Result<Reply, ApiError> {
+    shown(&required(&call).await?)
+}
+
+fn note_of(note: &str) -> Result<String, ApiError> {
+    if note.chars().count() > 500 {
+        return Err(wrong_field("/note", "expected at most 500 characters"));
+    }
+    Ok(note.trim().to_owned())
+}
+
+pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
+    use OrderState as S;
+    let request: StepRequest = body::json(&call)?;
+    let note = note_of(&request.note)?;
+    let (_, member) = asker(&call)?;
+    let expected = expected_version(&call)?;
+    let order = required(&call).await?;
+    let to = match request.state {
+        // Money that is there is owed back.
+        S::Cancelled if order.is_paid() => S::RefundDue,
+        S::Packed | S::Dispatched | S::Delivered | S::Cancelled | S::Returned => request.state,
+        _ => {
+            let detail = "expected packed, dispatched, delivered, cancelled or returned";
+            return Err(wrong_field("/state", detail));
+        }
+    };
+    let step = OrderStep::to(to, call.app.clock.now(), &member.email, note);
+    let next = call
+        .app
+        .database
+        .step_order(&order.id, &step, Some(expected))
+        .await?;
+    shown(&next)
+}
+
+pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
+    let request: PaymentDecision = body::json(&call)?;
+    let note = note_of(&request.note)?;
+    let (_, member) = asker(&call)?;
+    let expected = expected_version(&call)?;
+    let order = required(&call).await?;
+    let found = order
+        .payments
+        .iter()
+        .find(|one| one.id == request.payment_id);
+    let payment =
+        found.ok_or_else(|| wrong_field("/payment_id", "this order has no such payment"))?;
+    let (before, after, to) = match request.decision {
+        Decision::Approve => (
+            PaymentState::Submitted,
+            PaymentState::Approved,
+            OrderState::Confirmed,
+        ),
+        Decision::Reject => (
+            PaymentState::Submitted,
+            PaymentState::Rejected,
+            OrderState::AwaitingPayment,
+        ),
+        Decision::Refund => (
+            PaymentState::Approved,
+            PaymentState::Refunded,
+            OrderState::Refunded,
+        ),
+    };
+    if payment.state != before {
+        let detail = "This payment was decided on already.".to_owned();
+        return Err(conflict("already_decided", detail));
+    }
+    let now = call.app.clock.now();
+    let mut step = OrderStep::to(to, now, &member.email, note);
+    step.payment = Some(Payment {
+        state: after,
+        decided_by: Some(member.email.clone()),
+        ..payment.clone()
+    });
+    // Whoever was refused gets the whole window again.
+    step.expires_at = Some(now + call.app.config.commerce.payment_window());
+    let next = call
+        .app
+        .database
+        .step_order(&order.id, &step, Some(expected))
+        .await?;
+    shown(&next)
+}

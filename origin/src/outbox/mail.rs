@@ -1,0 +1,60 @@
+//! Sends the mails that are owed. Every origin looks; whoever holds a mail sends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::commerce::mail::Mail;
+use crate::commerce::records::{Stored, Writes};
+use crate::database::{Answer, DatabaseError};
+
+/// Mails taken on at once.
+const AT_ONCE: u32 = 20;
+
+/// Looks until asked to stop.
+pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let pause = Duration::from_millis(app.config.outbox.mail_interval_ms);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = look(&app).await {
+            tracing::error!(%error, "mails that are owed cannot be sent");
+        }
+    }
+}
+
+async fn look(app: &App) -> Answer<()> {
+    let due = app.database.due::<Mail>(app.clock.now(), AT_ONCE).await?;
+    for mail in due {
+        match send(app, mail).await {
+            // Another origin has it, or staff touched it.
+            Err(DatabaseError::VersionConflict { .. }) => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+async fn send(app: &App, mut mail: Stored<Mail>) -> Answer<()> {
+    let now = app.clock.now();
+    mail.value = mail.value.held(now);
+    let held = Writes::default().replace(&mail)?;
+    app.database.write_records(&held, now).await?;
+    mail.version += 1;
+    let sent = app.mailer.send(&mail.value).await;
+    let outcome = if sent.is_ok() { "sent" } else { "failed" };
+    app.metrics.mails.with_label_values(&[outcome]).inc();
+    let writes = match sent {
+        Ok(()) => Writes::default().remove(&mail),
+        Err(error) => {
+            tracing::warn!(mail = mail.value.id, %error, "a mail was not taken");
+            mail.value = mail.value.failed(format!("{error:#}"), now);
+            Writes::default().replace(&mail)?
+        }
+    };
+    app.database.write_records(&writes, app.clock.now()).await
+}
