@@ -62,7 +62,7 @@ impl Edge {
         );
         Ok(Self {
             access_log: AccessLog::start(&config.telemetry.access_log, Arc::clone(&metrics))?,
-            admit: Admit::new(config.admit.clone(), clock.clone()),
+            admit: Admit::new(config.admit.clone(), clock.clone())?,
             respond: Respond::new(&config.respond),
             started: clock.now(),
             cache,

@@ -6,10 +6,17 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::HeaderMap;
+use http::header::COOKIE;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::request_id::{hexadecimal, random};
+
+/// The cookie of customers.
+pub const CUSTOMER_COOKIE: &str = "crackers_session";
+/// The cookie of staff.
+pub const STAFF_COOKIE: &str = "crackers_staff";
 
 /// The fewest characters of a key.
 const KEY_CHARACTERS_MIN: usize = 32;
@@ -25,6 +32,15 @@ pub struct SessionCookie {
     pub expires: i64,
 }
 
+/// The value of a cookie of this name, as a request sends it.
+pub fn value_of<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let fields = fields.get_all(COOKIE).iter();
+    fields
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
 /// The keys: the first one signs, every one is believed, so that keys can be changed without ending sessions.
 pub struct Keys(Vec<Vec<u8>>);
 
@@ -34,17 +50,8 @@ impl Keys {
     /// # Errors
     /// When it cannot be read or made, holds no key, or one with fewer than 32 characters.
     pub fn read_or_make(file: &Path) -> io::Result<Self> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(file) {
-            Ok(mut made) => writeln!(made, "{}", hexadecimal(&random::<32>()))?,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+        if !file.exists() {
+            make(file)?;
         }
         Self::of_text(&fs::read_to_string(file)?)
     }
@@ -93,6 +100,29 @@ impl Keys {
             bucket: bucket.to_owned(),
             expires,
         })
+    }
+}
+
+/// Makes the file with one new key. Both programs may do so at the same moment: the file comes to light whole, and once.
+fn make(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut own = file.as_os_str().to_owned();
+    own.push(format!(".{}", hexadecimal(&random::<8>())));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&own).and_then(|mut made| {
+        writeln!(made, "{}", hexadecimal(&random::<32>()))?;
+        made.sync_all()
+    });
+    let linked = written.and_then(|()| fs::hard_link(&own, file));
+    fs::remove_file(&own)?;
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        done => done,
     }
 }
 
@@ -150,6 +180,23 @@ mod tests {
         let value = Keys::of_text(OLD).unwrap().sign(&cookie());
         let both = Keys::of_text(&format!("{NEW}\n{OLD}\n")).unwrap();
         assert_eq!(both.verify(&value, 0), Some(cookie()));
+    }
+
+    #[test]
+    fn programs_that_start_together_get_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys/session.keys");
+        let start = std::sync::Barrier::new(8);
+        let values: Vec<_> = std::thread::scope(|scope| {
+            let read = || {
+                start.wait();
+                Keys::read_or_make(&file).unwrap().sign(&cookie())
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(read)).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(values.iter().all(|value| *value == values[0]));
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

@@ -40,6 +40,45 @@ async fn beyond_its_budget_a_client_is_told_when_to_come_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_logged_in_has_a_budget_of_their_own_and_a_forger_has_none() -> Result<()> {
+    let overlay = "admit:\n  rate_limits:\n    \
+                   - {name: reads, by_session: true, methods: [GET], path_prefixes: [/api/admin], requests_max: 3, window_ms: 600000}\n";
+    let shop = Stack::start(1, overlay).await?;
+    let password = "a long enough password";
+    let mut cookies = Vec::new();
+    for email in ["one@example.in", "two@example.in"] {
+        shop.command_with(password, &["admin", "create", email])?;
+        let given = serde_json::json!({ "email": email, "password": password });
+        let answer = shop.post("/api/admin/login", &given, &[]).await?;
+        let cookie = answer
+            .field("set-cookie")
+            .split(';')
+            .next()
+            .map(str::to_owned);
+        cookies.extend(cookie);
+    }
+    let ask = async |cookie: &str| {
+        let answer = shop
+            .get_with("/api/admin/me", &[("cookie", cookie)])
+            .await?;
+        anyhow::Ok(answer.status)
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(&cookies[0]).await?, 200);
+    }
+    assert_eq!(ask(&cookies[0]).await?, 429);
+    // The same address, another account.
+    assert_eq!(ask(&cookies[1]).await?, 200);
+    // Cookies that we did not give are strangers, all from one address.
+    let forged = |digit: u32| cookies[1].replacen('.', &format!("{digit}."), 1);
+    for digit in 0..3 {
+        assert_eq!(ask(&forged(digit)).await?, 401);
+    }
+    assert_eq!(ask(&forged(3)).await?, 429);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_answer_carries_the_security_fields_and_nothing_internal() -> Result<()> {
     let shop = Stack::start(1, "").await?;
     for path in [

@@ -140,7 +140,10 @@ async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrd
     let request: OrderRequest = body::json(call)?;
     let (contact, address) = checked(&request)?;
     let lines: Vec<_> = request.lines.into_iter().map(WantedLine::from).collect();
-    let (shop, quote) = quotes::price(app, &lines).await?;
+    // Read now, not from memory: a shop that was closed a moment ago takes no order, whoever closed it.
+    let shop = app.database.shop_settings().await?;
+    let shop = shop.ok_or(ApiError::NotFound)?;
+    let quote = quotes::price(app, &shop, &lines).await?;
     let at = app.clock.now();
     may_order(&shop, at).map_err(|why| conflict("not_selling", why.to_string()))?;
     if quote.goods < shop.minimum_order {

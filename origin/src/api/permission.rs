@@ -1,6 +1,7 @@
 //! Who may use a route: looked at before its handler runs, the same for every route.
 
-use http::{HeaderMap, header};
+use crackers_shared::session_cookie::{self, CUSTOMER_COOKIE, STAFF_COOKIE};
+use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,10 +10,6 @@ use crate::app::App;
 use crate::commerce::accounts::{self, Session, Subject};
 use crate::commerce::staff::{Right, StaffMember};
 
-/// The cookie of customers.
-const CUSTOMER_COOKIE: &str = "crackers_session";
-/// The cookie of staff.
-const STAFF_COOKIE: &str = "crackers_staff";
 /// What unsafe requests with a session must carry, so that no other site can send them.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -99,7 +96,7 @@ async fn of_cookie(
     headers: &HeaderMap,
     name: &str,
 ) -> Result<Option<Session>, ApiError> {
-    let Some(value) = cookie(headers, name) else {
+    let Some(value) = session_cookie::value_of(headers, name) else {
         return Ok(None);
     };
     let now = app.clock.now();
@@ -107,14 +104,6 @@ async fn of_cookie(
     let is_customers = name == CUSTOMER_COOKIE;
     // A staff session in a customer's cookie is nobody's.
     Ok(session.filter(|one| matches!(one.subject, Subject::Customer(_)) == is_customers))
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    fields
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 fn check_csrf(

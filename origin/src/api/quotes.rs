@@ -1,7 +1,5 @@
 //! `POST /api/cart/quote`: what a list would cost.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,7 +104,8 @@ impl From<&QuotedLine> for QuotedLineView {
 pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
     let wanted: WantedList = body::json(&call)?;
     let lines: Vec<_> = wanted.lines.into_iter().map(WantedLine::from).collect();
-    let (shop, quote) = price(&call.app, &lines).await?;
+    let shop = call.app.shop_settings().await?.ok_or(ApiError::NotFound)?;
+    let quote = price(&call.app, &shop, &lines).await?;
     let view = QuoteView {
         lines: quote.lines.iter().map(QuotedLineView::from).collect(),
         goods: quote.goods.into(),
@@ -120,19 +119,17 @@ pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
     Reply::fresh(StatusCode::OK, &view)
 }
 
-/// Prices a list by what shop and catalogue say now.
+/// Prices a list by what the shop's settings say, and the catalogue says now.
 pub(super) async fn price(
     app: &App,
+    shop: &ShopSettings,
     lines: &[WantedLine],
-) -> Result<(Arc<ShopSettings>, Quote), ApiError> {
+) -> Result<Quote, ApiError> {
     if lines.len() > crate::commerce::lines::LINES_MAX {
         return Err(refused(&QuoteRefused::TooLong));
     }
-    let shop = app.shop_settings().await?;
-    let shop = shop.ok_or(ApiError::NotFound)?;
     let goods = goods::of(&app.database, lines).await?;
-    let quote = quote::quote(&shop, lines, &goods).map_err(|error| refused(&error))?;
-    Ok((shop, quote))
+    quote::quote(shop, lines, &goods).map_err(|error| refused(&error))
 }
 
 fn refused(error: &QuoteRefused) -> ApiError {

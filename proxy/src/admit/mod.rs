@@ -4,7 +4,9 @@ pub mod client_address;
 pub mod cors;
 pub mod rate_limit;
 
+use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -15,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::clock::Clock;
 use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
+use crackers_shared::session_cookie::{self, CUSTOMER_COOKIE, Keys, STAFF_COOKIE};
 
 use crate::respond::Problem;
-use rate_limit::{Budget, RateLimiter};
+use rate_limit::{Budget, Client, RateLimiter};
 
 /// Settings of stage `admit`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub methods: Vec<String>,
     /// Budgets; the first whose methods and paths fit a request counts it.
     pub rate_limits: Vec<RateLimitConfig>,
+    /// The keys that sign session cookies, as the origin uses them; made when missing.
+    pub session_keys_file: PathBuf,
     /// Clients remembered for each budget.
     pub rate_limit_clients_max: u64,
     /// Sites whose pages may use the API.
@@ -45,6 +50,9 @@ pub struct Config {
 pub struct RateLimitConfig {
     /// Its name, in `RateLimit` fields and metrics.
     pub name: String,
+    /// Whether each verified session has a budget of its own; others are counted by their address.
+    #[serde(default)]
+    pub by_session: bool,
     /// Methods; none means all.
     pub methods: Vec<String>,
     /// Paths that begin so; none means all.
@@ -123,11 +131,20 @@ pub struct Admit {
     config: Config,
     clock: Clock,
     limiters: Vec<RateLimiter>,
+    session_keys: Keys,
 }
 
 impl Admit {
     /// With whole budgets.
-    pub fn new(config: Config, clock: Clock) -> Self {
+    ///
+    /// # Errors
+    /// When the keys of the sessions cannot be read or made.
+    pub fn new(config: Config, clock: Clock) -> io::Result<Self> {
+        let file = &config.session_keys_file;
+        let session_keys = Keys::read_or_make(file).map_err(|error| {
+            let text = format!("{} (admit.session_keys_file): {error}", file.display());
+            io::Error::new(error.kind(), text)
+        })?;
         let limiter = |limit: &RateLimitConfig| {
             let window = Duration::from_millis(limit.window_ms);
             RateLimiter::new(
@@ -139,11 +156,12 @@ impl Admit {
             )
         };
         let limiters = config.rate_limits.iter().map(limiter).collect();
-        Self {
+        Ok(Self {
             config,
             clock,
             limiters,
-        }
+            session_keys,
+        })
     }
 
     /// The client behind a connection.
@@ -191,6 +209,15 @@ impl Admit {
         Admission::Passes(fields)
     }
 
+    /// Whose session the request has, by its cookie alone.
+    fn account(&self, visitor: &Visitor<'_>) -> Option<u64> {
+        let now = self.clock.now_microseconds() / 1_000_000;
+        let names = [CUSTOMER_COOKIE, STAFF_COOKIE].into_iter();
+        let mut values = names.filter_map(|name| session_cookie::value_of(visitor.headers, name));
+        let cookie = values.find_map(|value| self.session_keys.verify(value, now))?;
+        u64::from_str_radix(&cookie.bucket, 16).ok()
+    }
+
     /// Counts the request in its budget, if it has one and an address.
     fn limit(&self, visitor: &Visitor<'_>) -> Option<Result<Fields, Box<Problem>>> {
         let place = self
@@ -202,8 +229,16 @@ impl Admit {
             self.config.rate_limits.get(place)?,
             self.limiters.get(place)?,
         );
-        let key = client_address::limit_key(visitor.address?);
-        let verdict = limiter.check(key, self.clock.now_microseconds());
+        let account = if limit.by_session {
+            self.account(visitor)
+        } else {
+            None
+        };
+        let client = match account {
+            Some(account) => Client::Account(account),
+            None => Client::Address(client_address::limit_key(visitor.address?)),
+        };
+        let verdict = limiter.check(client, self.clock.now_microseconds());
         let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
         let policy = format!(
             "\"{}\";q={};w={}",
@@ -227,7 +262,7 @@ impl Admit {
         if verdict.passes {
             return Some(Ok(fields));
         }
-        let detail = "Too many requests from this address; please wait a moment.";
+        let detail = "Too many requests from here; please wait a moment.";
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         let retry = u32::try_from(seconds(verdict.retry_after).max(1)).unwrap_or(u32::MAX);
         let problem = fields

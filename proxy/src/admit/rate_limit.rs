@@ -15,6 +15,15 @@ pub struct Budget {
     pub window: Duration,
 }
 
+/// Whose budget it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// An address ([`super::client_address::limit_key`]).
+    Address(IpAddr),
+    /// All sessions of one account: a mobile carrier puts thousands of customers behind one address.
+    Account(u64),
+}
+
 /// What a limiter says of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -31,7 +40,7 @@ pub struct Verdict {
 /// The clients of one budget. Each is one number: the theoretical arrival time, at which its budget is whole again.
 pub struct RateLimiter {
     budget: Budget,
-    clients: Cache<IpAddr, i64>,
+    clients: Cache<Client, i64>,
 }
 
 impl RateLimiter {
@@ -50,7 +59,7 @@ impl RateLimiter {
     }
 
     /// Takes one request of a client into account. A refused request costs nothing.
-    pub fn check(&self, client: IpAddr, now_microseconds: i64) -> Verdict {
+    pub fn check(&self, client: Client, now_microseconds: i64) -> Verdict {
         let mut verdict = None;
         self.clients.entry(client).and_compute_with(|known| {
             let arrival = known.map_or(now_microseconds, moka::Entry::into_value);
@@ -93,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const CLIENT: Client = Client::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
     fn limiter(requests: u32, seconds: u64) -> RateLimiter {
         RateLimiter::new(
@@ -124,7 +133,7 @@ mod tests {
     fn clients_do_not_share_a_budget() {
         let limiter = limiter(1, 10);
         assert!(limiter.check(CLIENT, 0).passes);
-        assert!(limiter.check("10.0.0.1".parse().unwrap(), 0).passes);
+        assert!(limiter.check(Client::Account(1), 0).passes);
     }
 
     proptest! {

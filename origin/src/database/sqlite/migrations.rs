@@ -15,6 +15,10 @@ const STEPS: &[&str] = &[
 
 /// Brings the schema up to date under the database's write lock, and answers with the database's id.
 pub(super) fn run(connection: &mut Connection) -> Answer<String> {
+    run_steps(connection, STEPS)
+}
+
+fn run_steps(connection: &mut Connection, steps: &[&str]) -> Answer<String> {
     // The lock is taken before the version is read, so that of two programs that start together one waits.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(
@@ -24,11 +28,11 @@ pub(super) fn run(connection: &mut Connection) -> Answer<String> {
         text.parse::<i64>()
             .map_err(|_| DatabaseError::Corrupt(format!("schema version {text:?}")))
     })?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(DatabaseError::NewerSchema { found, known });
     }
-    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+    for step in steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
     put_meta(&transaction, "schema", &known.to_string())?;
@@ -55,4 +59,45 @@ fn put_meta(connection: &Connection, key: &str, value: &str) -> Answer<()> {
         [key, value],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_program_wrote_is_there_after_the_next_step() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let id = run_steps(&mut connection, &STEPS[..2]).unwrap();
+        let old = r#"INSERT INTO orders (number, id, tracking_token, state, document) VALUES
+                (7, 'a', 'b', 'confirmed', '{"contact":{"phone":"9876543210","email":"m@example.in"}}');
+            INSERT INTO order_keys (key, body_hash, order_number) VALUES ('k', 'h', 7);
+            INSERT INTO products VALUES ('p', 's', 'k', 'c', 1, 0, 1, 'low', 0, 0, 0, '', 0, 0, 1, '{}');
+            INSERT INTO stock VALUES ('p', 5, 2, 1);
+            INSERT INTO stock_movements VALUES (1, 'p', 5, 'opening', 0);"#;
+        connection.execute_batch(old).unwrap();
+        assert_eq!(run(&mut connection).unwrap(), id);
+        let number = |sql: &str| {
+            connection
+                .query_row(sql, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(
+            number("SELECT number FROM order_marks WHERE mark = 'phone:9876543210'"),
+            7
+        );
+        assert_eq!(
+            number("SELECT number FROM order_marks WHERE mark = 'email:m@example.in'"),
+            7
+        );
+        assert_eq!(
+            number("SELECT available FROM stock WHERE product_id = 'p'"),
+            5
+        );
+        assert_eq!(
+            number("SELECT sum(delta) FROM stock_movements WHERE product_id = 'p'"),
+            5
+        );
+        assert_eq!(number("SELECT count(*) FROM order_keys"), 1);
+    }
 }
