@@ -39,20 +39,26 @@ impl LoggedIn {
     }
 }
 
-/// The codes in the mails to an address, the latest last.
-fn codes(shop: &Stack, email: &str) -> Result<Vec<String>> {
+/// The mails that were sent, the latest last.
+fn mails(shop: &Stack) -> Result<Vec<String>> {
     let mut files: Vec<_> = std::fs::read_dir(shop.folder.path().join("data/mail"))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     files.sort();
     let texts = files.iter().map(std::fs::read_to_string);
-    let texts: Vec<_> = texts.collect::<std::io::Result<_>>()?;
+    Ok(texts.collect::<std::io::Result<_>>()?)
+}
+
+/// The codes in the mails to an address, the latest last.
+fn codes(shop: &Stack, email: &str) -> Result<Vec<String>> {
+    let texts = mails(shop)?;
     let hers = texts
         .iter()
         .filter(|text| text.contains(&format!("To: {email}")));
     let code = |text: &String| {
         let (_, rest) = text.split_once("Subject: ")?;
-        rest.get(..6).map(str::to_owned)
+        let (code, _) = rest.split_once(" is your code for ")?;
+        Some(code.to_owned())
     };
     Ok(hers.filter_map(code).collect())
 }
@@ -212,6 +218,46 @@ async fn a_code_is_guessed_at_five_times_and_mailed_five_times_an_hour() -> Resu
         let answer = shop.post("/api/auth/otp/verify", &body, &[]).await?;
         assert_eq!(answer.status, 400, "{body}");
     }
+    Ok(())
+}
+
+/// The subjects of all mails, in the order of the alphabet.
+fn subjects(shop: &Stack) -> Result<Vec<String>> {
+    let subject = |text: &String| {
+        let line = text.lines().find(|line| line.starts_with("Subject: "))?;
+        Some(line.replace("Subject: ", ""))
+    };
+    let mut subjects: Vec<_> = mails(shop)?.iter().filter_map(subject).collect();
+    subjects.sort();
+    Ok(subjects)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_is_told_of_each_step_once() -> Result<()> {
+    let mut shop = selling("", 2).await?;
+    let product = stocked(&shop, 20).await?;
+    let order = order_of(&shop, product["id"].as_str().context("no id")?, 15).await?;
+    let key = [("idempotency-key", "a-key-of-the-client-1")];
+    let placed = shop.post("/api/orders", &order, &key).await?.json()?;
+    let number = placed["number"].as_str().context("no number")?.to_owned();
+    let told = |what: &str| format!("{number}: {what}");
+    let thanks = told("thank you for your order");
+    shop.wait_for("thanks", async || Ok(subjects(&shop)?.contains(&thanks)))
+        .await?;
+    shop.origins[0].kill();
+    shop.restart_origin(0)?;
+    for state in ["confirmed", "packed", "dispatched"] {
+        shop.command(&["order", "step", &number, state])?;
+    }
+    let way = told("on its way");
+    shop.wait_for("it is on its way", async || {
+        Ok(subjects(&shop)?.contains(&way))
+    })
+    .await?;
+    let mut wanted = [thanks, told("confirmed"), way];
+    wanted.sort();
+    // Each once, and whoever packs is the shop's own business.
+    assert_eq!(subjects(&shop)?, wanted);
     Ok(())
 }
 

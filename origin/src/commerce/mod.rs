@@ -11,6 +11,7 @@ pub mod ids;
 pub mod lines;
 pub mod mail;
 pub mod money;
+pub mod order_mails;
 pub mod orders;
 pub mod payments;
 pub mod price_list;

@@ -1,9 +1,11 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
-//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends mails.
+//! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends
+//! mails, [`order_mails`] owes them to customers whose orders went a step on.
 
 mod expire;
 mod follow;
 mod mail;
+mod order_mails;
 mod purge;
 
 use std::path::PathBuf;
@@ -71,9 +73,13 @@ impl Config {
 /// before the first step is done would find an empty index, so the caller serves only afterwards.
 pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
     let followed = follow::catch_up(app).await;
+    if let Err(error) = order_mails::begin(app).await {
+        tracing::warn!(%error, "orders of the first moments may not be told of by mail");
+    }
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(order_mails::run(Arc::clone(app), stop.clone()));
     for edge in &app.config.outbox.edges {
         tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
     }
