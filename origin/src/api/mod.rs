@@ -23,6 +23,7 @@ pub mod routes;
 pub mod shop;
 mod sitemap;
 pub mod staff;
+mod table;
 pub mod tracking;
 pub mod views;
 

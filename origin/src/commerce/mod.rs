@@ -12,6 +12,7 @@ pub mod lines;
 pub mod mail;
 pub mod money;
 pub mod order_mails;
+pub mod order_states;
 pub mod orders;
 pub mod payments;
 pub mod price_list;

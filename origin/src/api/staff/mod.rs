@@ -4,6 +4,7 @@
 pub mod access;
 pub mod catalogue;
 pub mod orders;
+mod product_rules;
 
 use crate::api::error::ApiError;
 use crate::api::permission::Asker;

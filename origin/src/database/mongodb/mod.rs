@@ -7,6 +7,7 @@ mod changes;
 mod combos;
 mod error;
 mod migrations;
+mod order_batches;
 mod orders;
 mod products;
 mod records;
@@ -51,7 +52,7 @@ struct Shared {
     socket_timeout: Duration,
     changes_kept: u32,
     size_max: u32,
-    orders: mpsc::Sender<orders::Waiting>,
+    orders: mpsc::Sender<order_batches::Waiting>,
     abandoned: abandoned::Looks,
 }
 
@@ -80,7 +81,7 @@ impl Mongo {
         let database = client.database(&settings.database);
         let database_id = migrations::run(&database).await?;
         let leases = sessions::pool(client, &config.pool).await?;
-        let (orders, waiting) = orders::queue();
+        let (orders, waiting) = order_batches::queue();
         let shared = Arc::new(Shared {
             database,
             leases,
@@ -92,7 +93,10 @@ impl Mongo {
             orders,
             abandoned: abandoned::Looks::default(),
         });
-        tokio::spawn(orders::write_batches(Arc::downgrade(&shared), waiting));
+        tokio::spawn(order_batches::write_batches(
+            Arc::downgrade(&shared),
+            waiting,
+        ));
         Ok(Self(shared))
     }
 
