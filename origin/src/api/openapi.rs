@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
 use super::parameters::{Kind, Parameter};
+use super::permission::Permission;
 use super::response::Reply;
 use super::routes::{Call, ROUTES, Route};
 
@@ -57,6 +58,13 @@ fn operation(route: &Route, schemas: Schemas) -> Value {
             0,
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
         );
+    }
+    if route.permission != Permission::Public && route.method != http::Method::GET {
+        parameters.push(json!({
+            "name": "X-CSRF-Token", "in": "header", "required": true,
+            "description": "The csrf_token that came with the log-in",
+            "schema": { "type": "string" },
+        }));
     }
     if route.needs_key {
         parameters.push(json!({
@@ -130,6 +138,27 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
                 "The body can be read but not be followed; errors[] names each place",
             ),
         ]);
+    }
+    let is_of_staff = matches!(
+        route.permission,
+        Permission::AnyStaff | Permission::Staff(_)
+    );
+    let logs_in = route.path.ends_with("/verify") || route.path.ends_with("/login");
+    if route.permission != Permission::Public || logs_in {
+        problems.push(("401", "Nobody is logged in, or the log-in is wrong"));
+    }
+    if route.permission != Permission::Public {
+        problems.push((
+            "403",
+            "Whoever is logged in may not do this, or X-CSRF-Token is missing",
+        ));
+    }
+    if is_of_staff && route.body.is_some() {
+        problems.push(("412", "Somebody else has changed it in between"));
+        problems.push(("428", "If-Match is missing"));
+    }
+    if is_of_staff && route.body.is_none() && route.method != http::Method::GET {
+        problems.push(("409", "Not now: the detail says why"));
     }
     problems
 }
