@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
+use super::still_running;
 use crate::app::App;
 use crate::commerce::accounts;
 use crate::commerce::orders::{OrderState, OrderStep};
@@ -20,11 +21,7 @@ const KEYS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.commerce.expiry_interval_ms);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+    while still_running(&mut stop, pause).await {
         if let Err(error) = look(&app).await {
             tracing::error!(%error, "orders that are due cannot be freed");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::still_running;
 use crate::app::App;
 use crate::commerce::changes::{CATALOGUE, Change};
 use crate::database::DatabaseError;
@@ -20,11 +21,7 @@ pub(super) async fn catch_up(app: &App) -> Option<i64> {
 /// Follows until asked to stop, from where the first step ended.
 pub(super) async fn run(app: Arc<App>, mut followed: Option<i64>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.poll_interval_ms);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+    while still_running(&mut stop, pause).await {
         followed = look(&app, followed).await;
     }
 }

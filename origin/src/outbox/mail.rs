@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::still_running;
 use crate::app::App;
 use crate::commerce::mail::Mail;
 use crate::commerce::records::{Stored, Writes};
@@ -16,11 +17,7 @@ const AT_ONCE: u32 = 20;
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.mail_interval_ms);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+    while still_running(&mut stop, pause).await {
         if let Err(error) = look(&app).await {
             tracing::error!(%error, "mails that are owed cannot be sent");
         }

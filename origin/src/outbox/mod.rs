@@ -10,6 +10,7 @@ mod purge;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,14 @@ impl Config {
                 "must begin with http:// (the admin interface listens on the loopback or a private network)",
             );
         }
+    }
+}
+
+/// Waits for a pause; false as soon as the program is asked to stop.
+async fn still_running(stop: &mut watch::Receiver<bool>, pause: Duration) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => true,
+        _ = stop.wait_for(|stop| *stop) => false,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::still_running;
 use crate::app::App;
 use crate::commerce::order_mails::{Looked, Told, untold};
 use crate::commerce::records::{Stored, Writes};
@@ -19,11 +20,7 @@ const AT_ONCE: u32 = 200;
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.mail_interval_ms);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+    while still_running(&mut stop, pause).await {
         loop {
             match look(&app).await {
                 Ok(true) => {}

@@ -311,13 +311,24 @@ fn note_of(note: &str) -> Result<String, ApiError> {
     Ok(note.trim().to_owned())
 }
 
+/// The order that staff change, and who does it. Refused without the version that they saw.
+async fn to_be_changed(call: &Call) -> Result<(Order, String), ApiError> {
+    let (_, member) = asker(call)?;
+    expected_version(call)?;
+    Ok((required(call).await?, member.email.clone()))
+}
+
+async fn changed(call: &Call, order: &Order, step: &OrderStep) -> Result<Reply, ApiError> {
+    let expected = expected_version(call)?;
+    let database = &call.app.database;
+    shown(&database.step_order(&order.id, step, Some(expected)).await?)
+}
+
 pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
     use OrderState as S;
     let request: StepRequest = body::json(&call)?;
     let note = note_of(&request.note)?;
-    let (_, member) = asker(&call)?;
-    let expected = expected_version(&call)?;
-    let order = required(&call).await?;
+    let (order, by) = to_be_changed(&call).await?;
     let to = match request.state {
         // Money that is there is owed back.
         S::Cancelled if order.is_paid() => S::RefundDue,
@@ -327,21 +338,14 @@ pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
             return Err(wrong_field("/state", detail));
         }
     };
-    let step = OrderStep::to(to, call.app.clock.now(), &member.email, note);
-    let next = call
-        .app
-        .database
-        .step_order(&order.id, &step, Some(expected))
-        .await?;
-    shown(&next)
+    let step = OrderStep::to(to, call.app.clock.now(), by, note);
+    changed(&call, &order, &step).await
 }
 
 pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
     let request: PaymentDecision = body::json(&call)?;
     let note = note_of(&request.note)?;
-    let (_, member) = asker(&call)?;
-    let expected = expected_version(&call)?;
-    let order = required(&call).await?;
+    let (order, by) = to_be_changed(&call).await?;
     let found = order
         .payments
         .iter()
@@ -370,18 +374,13 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
         return Err(conflict("already_decided", detail));
     }
     let now = call.app.clock.now();
-    let mut step = OrderStep::to(to, now, &member.email, note);
+    let mut step = OrderStep::to(to, now, by.clone(), note);
     step.payment = Some(Payment {
         state: after,
-        decided_by: Some(member.email.clone()),
+        decided_by: Some(by),
         ..payment.clone()
     });
     // Whoever was refused gets the whole window again.
     step.expires_at = Some(now + call.app.config.commerce.payment_window());
-    let next = call
-        .app
-        .database
-        .step_order(&order.id, &step, Some(expected))
-        .await?;
-    shown(&next)
+    changed(&call, &order, &step).await
 }
