@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn every_path_stands_on_the_page() {
         let page = super::page();
-        for route in super::super::routes::ROUTES {
+        for route in super::super::routes::routes() {
             assert!(
                 page.contains(&format!("GET {}", route.path)),
                 "{}",

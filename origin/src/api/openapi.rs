@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::parameters::{Kind, Parameter};
 use super::permission::Permission;
 use super::response::Reply;
-use super::routes::{Call, ROUTES, Route};
+use super::routes::{Call, Route, routes};
 
 /// The description as JSON.
 pub fn document() -> &'static Value {
@@ -22,7 +22,7 @@ fn make() -> Value {
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
     let mut paths: Map<String, Value> = Map::new();
-    for route in ROUTES {
+    for route in routes() {
         let schemas = Schemas {
             answer: route.schema.map(|schema| schema(&mut generator).to_value()),
             body: route.body.map(|schema| schema(&mut generator).to_value()),

@@ -18,6 +18,8 @@ use crate::commerce::money::Paise;
 use crate::commerce::orders::{NewOrder, Order, OrderState, PaymentMethod, Placed, may_order};
 use crate::commerce::quote::Quote;
 use crate::commerce::reservation::Shortage;
+use crate::commerce::stock::coupon_stock;
+use crate::commerce::zones::Destination;
 
 /// What an order is placed with.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,6 +33,9 @@ pub struct OrderRequest {
     pub address: AddressView,
     /// How it will be paid.
     pub payment: PaymentMethod,
+    /// A coupon's code.
+    #[serde(default)]
+    pub coupon: Option<String>,
     /// That whoever orders is at least 18 years old; must be true.
     pub is_adult: bool,
     /// The total that the customer was shown, in paise: an order never costs more than its customer saw.
@@ -79,8 +84,12 @@ pub struct OrderView {
     pub payment: PaymentMethod,
     /// What was ordered.
     pub lines: Vec<QuotedLineView>,
+    /// What a coupon took off.
+    pub discount: Money,
     /// For packing.
     pub packing: Money,
+    /// For delivery.
+    pub delivery: Money,
     /// What is paid.
     pub total: Money,
     /// When it was placed: RFC 3339, UTC.
@@ -97,7 +106,9 @@ impl From<&Order> for OrderView {
             state: order.state,
             payment: order.payment,
             lines: order.quote.lines.iter().map(QuotedLineView::from).collect(),
+            discount: order.quote.discount().into(),
             packing: order.quote.packing.into(),
+            delivery: order.quote.delivery.unwrap_or_default().into(),
             total: order.quote.total.into(),
             placed_at: time(order.placed_at),
             expires_at: order.expires_at.map(time),
@@ -143,11 +154,18 @@ async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrd
     // Read now, not from memory: a shop that was closed a moment ago takes no order, whoever closed it.
     let shop = app.database.shop_settings().await?;
     let shop = shop.ok_or(ApiError::NotFound)?;
-    let quote = quotes::price(app, &shop, &lines).await?;
+    let wish = quotes::Wish {
+        coupon: request.coupon.as_deref(),
+        to: Some(Destination {
+            state: &address.state,
+            pincode: &address.pincode,
+        }),
+    };
+    let (quote, _) = quotes::price(app, &shop, &lines, wish).await?;
     let at = app.clock.now();
     may_order(&shop, at).map_err(|why| conflict("not_selling", why.to_string()))?;
-    if quote.goods < shop.minimum_order {
-        return Err(below_minimum(shop.minimum_order));
+    if !quote.meets_minimum() {
+        return Err(below_minimum(quote.minimum));
     }
     if quote.total.0 != request.expected_total_paise {
         let detail = format!("The total is {} paise now.", quote.total.0);
@@ -256,6 +274,19 @@ fn other_body() -> ApiError {
 
 /// Names the lines that there is too little for; how much there is stays the shop's own.
 fn too_little(quote: &Quote, short: &[Shortage]) -> ApiError {
+    let coupon = quote
+        .coupon
+        .as_ref()
+        .map(|coupon| coupon_stock(&coupon.code));
+    if coupon.is_some_and(|stock| short.iter().any(|one| one.product_id == stock)) {
+        let detail = "this coupon was used as often as it may be";
+        return ApiError::Refused {
+            status: StatusCode::CONFLICT,
+            code: "coupon_used_up",
+            detail: detail.to_owned(),
+            fields: vec![FieldError::at("/coupon", "coupon_used_up", detail)],
+        };
+    }
     let is_short = |product: &String| short.iter().any(|one| one.product_id == *product);
     let lines = quote.lines.iter().enumerate();
     let fields = lines

@@ -1,6 +1,7 @@
 //! `POST /api/cart/quote`: what a list would cost.
 
 use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +9,14 @@ use super::body;
 use super::error::{ApiError, FieldError};
 use super::response::Reply;
 use super::routes::Call;
-use super::views::Money;
+use super::views::{Money, time};
 use crate::app::App;
+use crate::commerce::coupons::{Coupon, CouponRefused};
 use crate::commerce::goods;
 use crate::commerce::lines::{LineKey, LineKind, WantedLine};
-use crate::commerce::quote::{self, Quote, QuoteRefused, QuotedLine};
+use crate::commerce::quote::{self, Quote, QuoteRefused, QuotedLine, Terms};
 use crate::commerce::shop::ShopSettings;
+use crate::commerce::zones::Destination;
 
 /// What is wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,6 +24,22 @@ use crate::commerce::shop::ShopSettings;
 pub struct WantedList {
     /// 1 to 200 of them, each thing once.
     pub lines: Vec<WantedView>,
+    /// A coupon's code.
+    #[serde(default)]
+    pub coupon: Option<String>,
+    /// Where it goes; without it, delivery is not known.
+    #[serde(default)]
+    pub destination: Option<DestinationView>,
+}
+
+/// Where it goes, as far as delivery is concerned.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationView {
+    /// State.
+    pub state: String,
+    /// Six digits.
+    pub pincode: String,
 }
 
 /// How many of a thing are wanted.
@@ -56,8 +75,14 @@ pub struct QuoteView {
     pub goods: Money,
     /// How much less than at MRP.
     pub saved: Money,
+    /// The coupon's code; null without one.
+    pub coupon: Option<String>,
+    /// What it takes off.
+    pub discount: Money,
     /// For packing.
     pub packing: Money,
+    /// For delivery; null while it is not known where to.
+    pub delivery: Option<Money>,
     /// What makes the total a whole rupee.
     pub rounding: Money,
     /// What is paid.
@@ -66,6 +91,9 @@ pub struct QuoteView {
     pub minimum_order: Money,
     /// Whether these are worth that.
     pub meets_minimum: bool,
+    /// Until then nothing that is known now makes it another: RFC 3339, UTC. An order says which total it expects, and is
+    /// refused when the shop changed a price in between.
+    pub valid_until: String,
 }
 
 /// A line with its price.
@@ -101,42 +129,110 @@ impl From<&QuotedLine> for QuotedLineView {
     }
 }
 
+/// How long a quote is good for at most.
+const GOOD_FOR: SignedDuration = SignedDuration::from_mins(15);
+
+/// What else a list is priced by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish<'a> {
+    /// The coupon as the customer wrote it.
+    pub coupon: Option<&'a str>,
+    /// Where it goes, when that is known.
+    pub to: Option<Destination<'a>>,
+}
+
 pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
     let wanted: WantedList = body::json(&call)?;
     let lines: Vec<_> = wanted.lines.into_iter().map(WantedLine::from).collect();
+    let to = wanted.destination.as_ref().map(|to| Destination {
+        state: &to.state,
+        pincode: &to.pincode,
+    });
+    let coupon = wanted.coupon.as_deref();
     let shop = call.app.shop_settings().await?.ok_or(ApiError::NotFound)?;
-    let quote = price(&call.app, &shop, &lines).await?;
-    let view = QuoteView {
-        lines: quote.lines.iter().map(QuotedLineView::from).collect(),
-        goods: quote.goods.into(),
-        saved: quote.saved.into(),
-        packing: quote.packing.into(),
-        rounding: quote.rounding.into(),
-        total: quote.total.into(),
-        minimum_order: shop.minimum_order.into(),
-        meets_minimum: quote.goods >= shop.minimum_order,
-    };
-    Reply::fresh(StatusCode::OK, &view)
+    let (quote, coupon) = price(&call.app, &shop, &lines, Wish { coupon, to }).await?;
+    let at = call.app.clock.now();
+    Reply::fresh(
+        StatusCode::OK,
+        &QuoteView::of(&quote, valid_until(&shop, coupon.as_ref(), at)),
+    )
 }
 
-/// Prices a list by what the shop's settings say, and the catalogue says now.
+/// The first moment at which something that is known now ends, at most [`GOOD_FOR`] from now.
+pub(super) fn valid_until(
+    shop: &ShopSettings,
+    coupon: Option<&Coupon>,
+    at: Timestamp,
+) -> Timestamp {
+    let ends = [shop.closes_at, coupon.and_then(|coupon| coupon.ends_at)];
+    let ends = ends.into_iter().flatten().filter(|end| at < *end);
+    ends.fold(at + GOOD_FOR, Timestamp::min)
+}
+
+impl QuoteView {
+    /// A quote as customers see it.
+    pub(super) fn of(quote: &Quote, valid_until: Timestamp) -> Self {
+        Self {
+            lines: quote.lines.iter().map(QuotedLineView::from).collect(),
+            goods: quote.goods.into(),
+            saved: quote.saved.into(),
+            coupon: quote.coupon.as_ref().map(|coupon| coupon.code.clone()),
+            discount: quote.discount().into(),
+            packing: quote.packing.into(),
+            delivery: quote.delivery.map(Money::from),
+            rounding: quote.rounding.into(),
+            total: quote.total.into(),
+            minimum_order: quote.minimum.into(),
+            meets_minimum: quote.meets_minimum(),
+            valid_until: time(valid_until),
+        }
+    }
+}
+
+/// Prices a list by what the shop's settings say, and the catalogue and the coupons say now.
 pub(super) async fn price(
     app: &App,
     shop: &ShopSettings,
     lines: &[WantedLine],
-) -> Result<Quote, ApiError> {
+    wish: Wish<'_>,
+) -> Result<(Quote, Option<Coupon>), ApiError> {
     if lines.len() > crate::commerce::lines::LINES_MAX {
         return Err(refused(&QuoteRefused::TooLong));
     }
+    let coupon = match wish.coupon {
+        Some(text) => Some(coupon(app, text).await?),
+        None => None,
+    };
     let goods = goods::of(&app.database, lines).await?;
-    quote::quote(shop, lines, &goods).map_err(|error| refused(&error))
+    let terms = Terms {
+        shop,
+        coupon: coupon.as_ref(),
+        to: wish.to,
+        at: app.clock.now(),
+    };
+    let quote = quote::quote(&terms, lines, &goods).map_err(|error| refused(&error))?;
+    Ok((quote, coupon))
 }
 
-fn refused(error: &QuoteRefused) -> ApiError {
+async fn coupon(app: &App, text: &str) -> Result<Coupon, ApiError> {
+    let found = match Coupon::code_of(text) {
+        Some(code) => app.database.get::<Coupon>(&code).await?,
+        None => None,
+    };
+    let not_valid = || refused(&QuoteRefused::Coupon(CouponRefused::NotValid));
+    found.map(|found| found.value).ok_or_else(not_valid)
+}
+
+pub(super) fn refused(error: &QuoteRefused) -> ApiError {
     let (pointer, code) = match error {
         QuoteRefused::Empty => ("/lines".to_owned(), "empty_list"),
         QuoteRefused::TooLong => ("/lines".to_owned(), "list_too_long"),
         QuoteRefused::TooLarge => ("/lines".to_owned(), "amount_too_large"),
+        QuoteRefused::Coupon(CouponRefused::NotValid) => ("/coupon".to_owned(), "coupon_not_valid"),
+        QuoteRefused::Coupon(CouponRefused::GoodsTooLow(_)) => {
+            ("/coupon".to_owned(), "coupon_needs_more_goods")
+        }
+        QuoteRefused::NotServed(_) => ("/destination".to_owned(), "not_served"),
         QuoteRefused::Repeated { line } => (format!("/lines/{line}"), "repeated_line"),
         QuoteRefused::Unknown { line } => (format!("/lines/{line}/id"), "unknown_item"),
         QuoteRefused::NotForSale { line, .. } => (format!("/lines/{line}"), "not_for_sale"),

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use schemars::{Schema, SchemaGenerator};
 
-pub use super::table::ROUTES;
+pub use super::table::routes;
 
 use super::error::ApiError;
 use super::parameters::{Parameter, Query};

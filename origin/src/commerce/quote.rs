@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::coupons::{Coupon, CouponRefused};
 use super::lines::{Goods, LINES_MAX, LineKey, WantedLine};
 use super::money::Paise;
 use super::shop::ShopSettings;
+use super::stock;
+use super::zones::{Destination, NotServed, zone_of};
 
 /// A priced list of goods with every charge as a line of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -17,12 +21,45 @@ pub struct Quote {
     pub goods: Paise,
     /// What the goods would cost at their MRP, less `goods`.
     pub saved: Paise,
-    /// For packing: a percentage of the goods, rounded up to a paisa.
+    /// The coupon that made it cheaper.
+    #[serde(default)]
+    pub coupon: Option<QuotedCoupon>,
+    /// For packing: a percentage of what the goods cost after the coupon, rounded up to a paisa.
     pub packing: Paise,
+    /// For delivery; `None` while nobody said where to.
+    #[serde(default)]
+    pub delivery: Option<Paise>,
+    /// The least that goods may be worth, there.
+    #[serde(default)]
+    pub minimum: Paise,
     /// What makes the total a whole rupee, to the nearest: −0.49 to +0.50 rupees.
     pub rounding: Paise,
     /// What the customer pays.
     pub total: Paise,
+}
+
+/// A coupon with what it took off.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct QuotedCoupon {
+    /// Its code.
+    pub code: String,
+    /// What it took off.
+    pub discount: Paise,
+    /// Whether its uses are counted.
+    pub is_counted: bool,
+}
+
+/// What a list is priced by, beside the goods.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The shop's charges and zones.
+    pub shop: &'a ShopSettings,
+    /// The coupon that the customer has.
+    pub coupon: Option<&'a Coupon>,
+    /// Where it goes, when that is known.
+    pub to: Option<Destination<'a>>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A line with its price.
@@ -85,6 +122,12 @@ pub enum QuoteRefused {
         /// The most.
         most: u32,
     },
+    /// The coupon does not help.
+    #[error(transparent)]
+    Coupon(#[from] CouponRefused),
+    /// The shop does not deliver there.
+    #[error(transparent)]
+    NotServed(#[from] NotServed),
     /// An amount beyond what can be counted.
     #[error("the amount is too large")]
     TooLarge,
@@ -95,7 +138,7 @@ pub enum QuoteRefused {
 /// # Errors
 /// The first line that cannot be sold, and why.
 pub fn quote(
-    shop: &ShopSettings,
+    terms: &Terms<'_>,
     wanted: &[WantedLine],
     goods: &[Option<Goods>],
 ) -> Result<Quote, QuoteRefused> {
@@ -125,14 +168,47 @@ pub fn quote(
             .ok_or(QuoteRefused::TooLarge)?;
         lines.push(quoted);
     }
-    let packing = percent_up(sum, shop.packing_percent).ok_or(QuoteRefused::TooLarge)?;
-    let exact = sum.checked_add(packing).ok_or(QuoteRefused::TooLarge)?;
+    let saved = Paise((at_mrp.0 - sum.0).max(0));
+    charged(terms, lines, sum, saved)
+}
+
+/// Adds the charges to goods worth `sum`.
+fn charged(
+    terms: &Terms<'_>,
+    lines: Vec<QuotedLine>,
+    sum: Paise,
+    saved: Paise,
+) -> Result<Quote, QuoteRefused> {
+    let coupon = terms.coupon.map(|coupon| {
+        coupon.on(sum, terms.at).map(|discount| QuotedCoupon {
+            code: coupon.code.clone(),
+            discount,
+            is_counted: coupon.is_counted,
+        })
+    });
+    let coupon = coupon.transpose()?;
+    let after = Paise(sum.0 - coupon.as_ref().map_or(0, |coupon| coupon.discount.0));
+    let shop = terms.shop;
+    let zone = terms.to.map(|to| zone_of(&shop.zones, &to)).transpose()?;
+    let delivery = match zone {
+        Some(zone) => Some(zone.map_or(Paise(0), |zone| zone.delivery_of(after))),
+        None => shop.zones.is_empty().then_some(Paise(0)),
+    };
+    let minimum = zone.flatten().and_then(|zone| zone.minimum_order_paise);
+    let packing = percent_up(after, shop.packing_percent).ok_or(QuoteRefused::TooLarge)?;
+    let exact = after
+        .checked_add(packing)
+        .and_then(|sum| sum.checked_add(delivery.unwrap_or_default()))
+        .ok_or(QuoteRefused::TooLarge)?;
     let total = nearest_rupee(exact).ok_or(QuoteRefused::TooLarge)?;
     Ok(Quote {
         lines,
         goods: sum,
-        saved: Paise((at_mrp.0 - sum.0).max(0)),
+        saved,
+        coupon,
         packing,
+        delivery,
+        minimum: minimum.unwrap_or(shop.minimum_order),
         rounding: Paise(total.0 - exact.0),
         total,
     })
@@ -173,9 +249,24 @@ fn quoted(place: usize, line: &WantedLine, found: &Goods) -> Result<QuotedLine, 
 }
 
 impl Quote {
-    /// Pieces of each product in the whole list.
+    /// Whether the goods are worth enough to be ordered.
+    pub fn meets_minimum(&self) -> bool {
+        self.goods >= self.minimum
+    }
+
+    /// What the coupon took off.
+    pub fn discount(&self) -> Paise {
+        self.coupon
+            .as_ref()
+            .map_or(Paise(0), |coupon| coupon.discount)
+    }
+
+    /// What is taken from which stock: pieces of each product in the whole list, and one use of a counted coupon.
     pub fn pieces(&self) -> BTreeMap<String, u32> {
-        let mut all: BTreeMap<String, u32> = BTreeMap::new();
+        let coupon = self.coupon.iter().filter(|coupon| coupon.is_counted);
+        let mut all: BTreeMap<String, u32> = coupon
+            .map(|coupon| (stock::coupon_stock(&coupon.code), 1))
+            .collect();
         for (product, count) in self.lines.iter().flat_map(|line| &line.pieces) {
             let sum = all.entry(product.clone()).or_default();
             *sum = sum.saturating_add(*count);
@@ -196,109 +287,4 @@ fn nearest_rupee(amount: Paise) -> Option<Paise> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::lines::LineKind;
-    use super::super::seed;
-    use super::*;
-
-    fn key(id: &str) -> LineKey {
-        LineKey {
-            kind: LineKind::Product,
-            id: id.to_owned(),
-        }
-    }
-
-    fn goods(id: &str, price: i64) -> Goods {
-        Goods {
-            key: key(id),
-            sku: id.to_uppercase(),
-            name: id.to_owned(),
-            mrp: Paise(price * 4),
-            price: Paise(price),
-            order_min: 1,
-            order_max: 50,
-            is_sellable: true,
-            pieces: BTreeMap::from([(id.to_owned(), 1)]),
-        }
-    }
-
-    fn wanted(id: &str, quantity: u32) -> WantedLine {
-        WantedLine {
-            key: key(id),
-            quantity,
-        }
-    }
-
-    fn shop(packing_percent: u8) -> ShopSettings {
-        ShopSettings {
-            packing_percent,
-            ..seed::shop_settings()
-        }
-    }
-
-    #[test]
-    fn every_charge_is_a_line_and_the_total_a_whole_rupee() {
-        let found = [Some(goods("a", 3333)), Some(goods("b", 150))];
-        let quote = quote(&shop(3), &[wanted("a", 1), wanted("b", 2)], &found).unwrap();
-        assert_eq!(
-            [quote.goods, quote.packing, quote.rounding, quote.total].map(|paise| paise.0),
-            [3633, 109, -42, 3700]
-        );
-        assert_eq!(quote.saved, Paise(3633 * 3));
-    }
-
-    #[test]
-    fn what_cannot_be_sold_is_named_with_its_line() {
-        let unsellable = Goods {
-            is_sellable: false,
-            ..goods("b", 1)
-        };
-        let ask = |lines: &[WantedLine], found: &[Option<Goods>]| quote(&shop(0), lines, found);
-        let (a, b) = (Some(goods("a", 1)), Some(unsellable));
-        let twice = [wanted("a", 1), wanted("a", 2)];
-        assert_eq!(
-            ask(&twice, &[a.clone(), a.clone()]),
-            Err(QuoteRefused::Repeated { line: 1 })
-        );
-        let two = [wanted("a", 1), wanted("b", 1)];
-        assert_eq!(
-            ask(&two, &[a.clone(), None]),
-            Err(QuoteRefused::Unknown { line: 1 })
-        );
-        assert!(matches!(
-            ask(&two, &[a.clone(), b]),
-            Err(QuoteRefused::NotForSale { line: 1, .. })
-        ));
-        for quantity in [0, 51] {
-            let refused = ask(&[wanted("a", quantity)], std::slice::from_ref(&a));
-            assert!(matches!(
-                refused,
-                Err(QuoteRefused::Quantity {
-                    line: 0,
-                    least: 1,
-                    most: 50,
-                    ..
-                })
-            ));
-        }
-        assert_eq!(ask(&[], &[]), Err(QuoteRefused::Empty));
-    }
-
-    proptest! {
-        #[test]
-        fn the_total_is_the_sum_of_what_stands_on_it(
-            prices in prop::collection::vec((1_i64..10_000_000, 1_u32..50), 1..40), percent in 0_u8..=100
-        ) {
-            let lines: Vec<_> = prices.iter().enumerate().map(|(n, (_, q))| wanted(&n.to_string(), *q)).collect();
-            let found: Vec<_> = prices.iter().enumerate().map(|(n, (p, _))| Some(goods(&n.to_string(), *p))).collect();
-            let quote = quote(&shop(percent), &lines, &found).unwrap();
-            let sum: i64 = quote.lines.iter().map(|line| line.total.0).sum();
-            prop_assert_eq!(sum, quote.goods.0);
-            prop_assert_eq!(quote.goods.0 + quote.packing.0 + quote.rounding.0, quote.total.0);
-            prop_assert_eq!(quote.total.0 % 100, 0);
-            prop_assert!((-49..=50).contains(&quote.rounding.0));
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::money::Paise;
+use super::zones::Zone;
 
 /// How the shop sells now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -45,6 +46,9 @@ pub struct ShopSettings {
     pub packing_percent: u8,
     /// The least an order may be worth.
     pub minimum_order: Paise,
+    /// Where it delivers; everywhere and free when empty.
+    #[serde(default)]
+    pub zones: Vec<Zone>,
     /// When orders open this season.
     pub opens_at: Option<Timestamp>,
     /// When orders close this season.

@@ -1,0 +1,75 @@
+//! What customers do: lists, orders, accounts.
+
+use super::super::{auth, orders, quotes, tracking};
+use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
+
+pub(super) static ROUTES: &[Route] = &[
+    post!(
+        "/api/cart/quote", quotes::WantedList => OK quotes::QuoteView, needs_key: false,
+        quotes::quote,
+        "What a list would cost"
+    ),
+    post!(
+        "/api/orders", orders::OrderRequest => CREATED orders::OrderView, needs_key: true,
+        orders::place,
+        "Place an order"
+    ),
+    post!(
+        "/api/orders/track", tracking::TrackRequest => OK tracking::TrackView, needs_key: false,
+        tracking::by_number,
+        "How an order stands, by its number and the phone or mail it was placed with"
+    ),
+    own!(
+        GET "/api/orders", Permission::Customer, PAGE, => OK auth::OwnOrderPage,
+        auth::orders, "One's orders, newest first"
+    ),
+    own!(
+        GET "/api/orders/{id}", Permission::Customer, &[], => OK auth::OwnOrderView,
+        auth::order, "One's order"
+    ),
+    own!(
+        POST "/api/auth/otp", Permission::Public, &[], auth::CodeRequest => ACCEPTED auth::CodeSent,
+        auth::send_code, "Mail a code for log-in"
+    ),
+    own!(
+        POST "/api/auth/otp/verify", Permission::Public, &[], auth::CodeGiven => OK auth::MeView,
+        auth::log_in, "Log in with a mailed code"
+    ),
+    own!(
+        POST "/api/auth/logout", Permission::Customer, &[], => OK auth::Nothing,
+        auth::log_out, "Log out here"
+    ),
+    own!(
+        GET "/api/auth/sessions", Permission::Customer, &[], => OK auth::SessionPage,
+        auth::sessions, "Where one is logged in"
+    ),
+    own!(
+        DELETE "/api/auth/sessions", Permission::Customer, &[], => OK auth::Nothing,
+        auth::log_out_everywhere, "Log out everywhere"
+    ),
+    own!(
+        GET "/api/auth/me", Permission::Customer, &[], => OK auth::MeView,
+        auth::me, "Oneself"
+    ),
+    own!(
+        PATCH "/api/auth/me", Permission::Customer, &[], auth::MePatch => OK auth::MeView,
+        auth::patch_me, "Change name and phone"
+    ),
+    json!(
+        "/api/track/{token}",
+        tracking::TrackView,
+        &[],
+        tracking::by_token,
+        "How an order stands, by what its customer was given"
+    ),
+    post!(
+        "/api/track/{token}/payment", tracking::PaymentRequest => OK tracking::TrackView, needs_key: false,
+        tracking::pay,
+        "Say that an order is paid; staff look"
+    ),
+    post!(
+        "/api/track/{token}/cancel", tracking::CancelRequest => OK tracking::TrackView, needs_key: false,
+        tracking::cancel,
+        "Call an order off"
+    ),
+];

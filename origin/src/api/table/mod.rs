@@ -1,0 +1,120 @@
+//! The table of routes: method, path, who may, what it takes and gives. One file for each area.
+
+/// A row for a public GET that answers JSON of type `$kind`.
+macro_rules! json {
+    ($path:literal, $kind:ty, $parameters:expr, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::GET,
+            permission: Permission::Public,
+            summary: $summary,
+            parameters: $parameters,
+            body: None,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: "application/json",
+            schema: Some(schema_of::<$kind>),
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// A row for a public GET that answers something else.
+macro_rules! other {
+    ($path:literal, $content_type:literal, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::GET,
+            permission: Permission::Public,
+            summary: $summary,
+            parameters: &[],
+            body: None,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: $content_type,
+            schema: None,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// A row for a public POST that takes JSON of type `$body` and answers JSON of type `$kind`.
+macro_rules! post {
+    ($path:literal, $body:ty => $status:ident $kind:ty, needs_key: $needs_key:literal, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::POST,
+            permission: Permission::Public,
+            summary: $summary,
+            parameters: &[],
+            body: Some(schema_of::<$body>),
+            needs_key: $needs_key,
+            status: StatusCode::$status,
+            content_type: "application/json",
+            schema: Some(schema_of::<$kind>),
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// A row for an account's or staff's own: never kept, JSON both ways.
+macro_rules! own {
+    ($method:ident $path:literal, $permission:expr, $parameters:expr, $($body:ty)? => $status:ident $kind:ty, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::$method,
+            permission: $permission,
+            summary: $summary,
+            parameters: $parameters,
+            body: own!(@schema $($body)?),
+            needs_key: false,
+            status: StatusCode::$status,
+            content_type: "application/json",
+            schema: Some(schema_of::<$kind>),
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+    (@schema) => { None };
+    (@schema $body:ty) => { Some(schema_of::<$body>) };
+}
+
+mod catalogue;
+mod customer;
+mod staff;
+mod system;
+
+use http::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::parameters::{Kind, Parameter};
+use super::permission::Permission;
+use super::routes::Route;
+
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// Which page of a list that is in order of number or time.
+const PAGE: &[Parameter] = &[CURSOR, LIMIT];
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    kind: Kind::Text(64),
+    description: "next_cursor of the page before",
+};
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::Integer(1, 100),
+    description: "Items of a page",
+};
+
+/// Every route of the API. HEAD comes with GET.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    [
+        catalogue::ROUTES,
+        customer::ROUTES,
+        staff::ROUTES,
+        system::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
+}
