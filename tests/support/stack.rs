@@ -43,6 +43,8 @@ pub struct Stack {
     pub port: u16,
     /// Where the edge's metrics are.
     pub metrics_url: String,
+    /// Where the edge is steered from; [`Stack::admin_token`] opens it.
+    pub admin_url: String,
     client: reqwest::Client,
     /// Its folder: configuration, data, logs. Last, so that it outlives the processes, which show their logs at the end.
     pub folder: tempfile::TempDir,
@@ -113,6 +115,7 @@ impl Stack {
             url: format!("http://127.0.0.1:{port}"),
             port,
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
+            admin_url: format!("http://127.0.0.1:{admin}"),
             client: reqwest::Client::builder().timeout(PATIENCE).build()?,
             folder,
         };
@@ -131,6 +134,15 @@ impl Stack {
             })
             .await?;
         Ok(stack)
+    }
+
+    /// What opens the edge's admin interface.
+    ///
+    /// # Errors
+    /// When the edge has not made it.
+    pub fn admin_token(&self) -> Result<String> {
+        let file = self.folder.path().join("data/edge-admin.token");
+        Ok(std::fs::read_to_string(file)?)
     }
 
     /// Starts an origin again that was killed.

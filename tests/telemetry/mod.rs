@@ -1,4 +1,6 @@
-//! Stage `telemetry`: what is written of a request.
+//! Stage `telemetry`: what is written of a request, and the interface that the edge is steered by.
+
+mod admin;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::stack::{Setup, Stack};
