@@ -48,3 +48,23 @@ test("a wrong number is named at its field, and nothing else has to be typed aga
   await page.getByRole("button", { name: "Call the order off" }).click();
   await expect(page.getByTestId("state")).toHaveText("Called off");
 });
+
+test("a coupon that is none is named, and the list keeps its price", async ({ page }) => {
+  await toCheckout(page);
+  const before = await page.getByTestId("quote-total").textContent();
+  await page.getByLabel("Coupon").fill("NO-SUCH-ONE");
+  await page.getByRole("button", { name: "Use" }).click();
+  await expect(page.getByRole("alert")).toContainText("not valid");
+  await expect(page.getByTestId("quote-total")).toHaveText(before ?? "");
+  await page.getByLabel("Coupon").fill("");
+  await page.getByRole("button", { name: "Use" }).click();
+  await expect(page.getByRole("alert")).toHaveCount(0);
+});
+
+test("delivery is by address until it is known where to", async ({ page }) => {
+  await toCheckout(page);
+  await expect(page.locator(".sums")).toContainText("Delivery");
+  await fill(page, "9876543210");
+  await expect(page.locator(".sums")).toContainText("₹0");
+  expect(await violations(page)).toEqual([]);
+});

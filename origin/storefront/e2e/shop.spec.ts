@@ -16,6 +16,8 @@ for (const path of PAGES) {
     await page.goto(path);
     await expect(page.locator("h1")).toBeVisible();
     await page.waitForLoadState("networkidle");
+    // What is not laid out yet has a place of its own choosing, which may lie under something else.
+    await page.evaluate(() => document.querySelectorAll<HTMLElement>(".price-section").forEach((one) => { one.style.contentVisibility = "visible"; }));
     const found = await new AxeBuilder({ page }).analyze();
     expect(found.violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`)).toEqual([]);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -141,4 +143,38 @@ test("a product's page speaks to search engines without scripts", async ({ reque
   const html = await (await request.get(`/product/${product.slug}`)).text();
   expect(html).toContain(`<title>${product.name}`);
   expect(html).toContain("application/ld+json");
+});
+
+test("what was searched for is offered again, after a reload too", async ({ page }) => {
+  await page.goto("/");
+  await page.getByRole("combobox", { name: "Search fireworks" }).fill("rocket");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/q=rocket/);
+  await page.reload();
+  await expect(page.locator("#recent-searches option")).toHaveAttribute("value", "rocket");
+});
+
+test("more of the catalogue comes while somebody scrolls, three pages of it", async ({ page }) => {
+  await page.goto("/catalogue");
+  const cards = page.locator(".card-product");
+  await expect(cards).toHaveCount(24);
+  for (const count of [48, 72]) {
+    await page.mouse.wheel(0, 20_000);
+    await expect(cards).toHaveCount(count);
+  }
+  await page.mouse.wheel(0, 20_000);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await expect(cards).toHaveCount(96);
+});
+
+test("a page's script is fetched when its link is pointed at, not before", async ({ page }, info) => {
+  test.skip(info.project.name === "phone", "nothing is pointed at on a phone");
+  const fetched: string[] = [];
+  page.on("request", (request) => fetched.push(new URL(request.url()).pathname));
+  await page.goto("/");
+  await page.waitForLoadState("networkidle");
+  const isFetched = () => fetched.some((path) => /^\/assets\/help-.*\.js$/.test(path));
+  expect(isFetched()).toBe(false);
+  await page.getByRole("link", { name: "Help" }).hover();
+  await expect.poll(isFetched).toBe(true);
 });

@@ -42,7 +42,8 @@ export interface Shop {
 }
 export interface QuotedLine { kind: string; id: string; sku: string; name: string; price: Money; quantity: number; total: Money }
 export interface Quote {
-  lines: QuotedLine[]; goods: Money; saved: Money; packing: Money; rounding: Money; total: Money; minimum_order: Money; meets_minimum: boolean;
+  lines: QuotedLine[]; goods: Money; saved: Money; coupon: string | null; discount: Money; packing: Money; delivery: Money | null;
+  rounding: Money; total: Money; minimum_order: Money; meets_minimum: boolean; valid_until: string;
 }
 export type OrderState =
   | "awaiting_payment" | "payment_review" | "confirmed" | "packed" | "dispatched" | "delivered"

@@ -4,6 +4,7 @@ import { Link, NavLink, useNavigate } from "react-router";
 import { totals, useBasket } from "../hooks/basket";
 import { setLanguage, useLanguage } from "../hooks/language";
 import { useShop } from "../hooks/queries";
+import { recentSearches, rememberSearch } from "../hooks/recent-searches";
 import { prefetch } from "../routes";
 import { rupees } from "../utilities/money";
 
@@ -53,12 +54,14 @@ function SearchBox() {
   const [words, setWords] = useState("");
   const search = (event: FormEvent) => {
     event.preventDefault();
+    if (words.trim()) rememberSearch(words.trim());
     void navigate(`/catalogue?${new URLSearchParams(words.trim() ? { q: words.trim() } : {}).toString()}`);
   };
   return (
     <form role="search" className="search" onSubmit={search}>
-      <input type="search" className="form-control" aria-label={t("Search fireworks")} placeholder={t("Search fireworks")} maxLength={100}
+      <input type="search" className="form-control" aria-label={t("Search fireworks")} placeholder={t("Search fireworks")} maxLength={100} list="recent-searches"
         value={words} onChange={(event) => setWords(event.target.value)} />
+      <datalist id="recent-searches" aria-label={t("Earlier searches")}>{recentSearches().map((one) => <option key={one} value={one} />)}</datalist>
     </form>
   );
 }

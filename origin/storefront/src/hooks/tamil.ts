@@ -9,6 +9,7 @@ export const TAMIL: Readonly<Record<string, string>> = {
   Newest: "புதியவை", "Show more": "மேலும் காட்டு", "Try again": "மீண்டும் முயலுங்கள்", Quantity: "எண்ணிக்கை", Print: "அச்சிடு", Clear: "அழி", Safety: "பாதுகாப்பு", About: "விவரம்", Delivery: "விநியோகம்", Pictures: "படங்கள்", Packing: "பொதியல்",
   "Price from": "விலை முதல்", "Price to": "விலை வரை", "Page not found": "பக்கம் கிடைக்கவில்லை", "Back to the shop": "கடைக்குத் திரும்பு", "in your list": "உங்கள் பட்டியலில்",
   "Minimum order": "குறைந்தபட்ச ஆர்டர்", Licence: "உரிமம்", Contact: "தொடர்பு", Contents: "உள்ளடக்கம்", Price: "விலை", Product: "பொருள்",
+  Coupon: "கூப்பன்", Use: "பயன்படுத்து", "by address": "முகவரியைப் பொறுத்து", "Earlier searches": "முந்தைய தேடல்கள்",
   Checkout: "ஆர்டர் செய்", "Your list": "உங்கள் பட்டியல்", "Your list is empty.": "உங்கள் பட்டியல் காலியாக உள்ளது.", Goods: "பொருட்கள்", Rounding: "முழுமையாக்கல்",
   "Mobile number": "கைபேசி எண்", "Mail address": "மின்னஞ்சல்", "House and street": "வீடு, தெரு", "More of the address": "மேலும் முகவரி", Town: "ஊர்", State: "மாநிலம்", "PIN code": "அஞ்சல் குறியீடு",
   Payment: "கட்டணம்", "Bank transfer or UPI": "வங்கி பரிமாற்றம் அல்லது UPI", "Cash on delivery": "பொருள் வந்ததும் பணம்", "I am 18 or older.": "எனக்கு 18 வயது நிறைந்துவிட்டது.",

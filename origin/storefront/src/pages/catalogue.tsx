@@ -5,12 +5,15 @@ import { Failure } from "../components/failure";
 import { ProductCard } from "../components/product-card";
 import { Skeleton } from "../components/skeleton";
 import { useLanguage } from "../hooks/language";
+import { useNearEnd } from "../hooks/near-end";
 import { useCategories, useProducts } from "../hooks/queries";
 import { debounce } from "../utilities/timing";
 import { NotFound } from "./not-found";
 
 const SORTS: [string, string][] = [["", "Most popular"], ["price", "Cheapest"], ["-price", "Dearest"], ["name", "Name"], ["rating", "Best rated"], ["new", "Newest"]];
 const TYPING_MS = 250;
+/** Pages that come by themselves; after them somebody asks for more, so that the end of the page can be reached. */
+const PAGES_BY_THEMSELVES = 3;
 
 /** Every filter stands in the address: a page that can be sent to somebody. */
 export default function Catalogue() {
@@ -20,6 +23,8 @@ export default function Catalogue() {
   const { data: categories } = useCategories();
   const query = useMemo(() => questionOf(category, parameters), [category, parameters]);
   const products = useProducts(query);
+  const comesByItself = products.hasNextPage && !products.isFetchingNextPage && (products.data?.pages.length ?? 0) < PAGES_BY_THEMSELVES;
+  useNearEnd(comesByItself ? () => void products.fetchNextPage() : undefined);
   const known = categories?.items.find((one) => one.slug === category);
   if (category && categories && !known) return <NotFound />;
 

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
 import { Link, useNavigate } from "react-router";
 
@@ -12,6 +12,9 @@ import { useLanguage } from "../hooks/language";
 import { useShop } from "../hooks/queries";
 import { rupees } from "../utilities/money";
 
+/** What a list is priced by, beside its lines. */
+interface Wish { coupon?: string; destination?: { state: string; pincode: string } }
+
 const linesOf = (basket: Basket) => Object.entries(basket).map(([id, line]) => ({ kind: "product", id, quantity: line.quantity }));
 
 /** From the list to an order: what it costs by the shop's own prices, who orders, where it goes. */
@@ -19,23 +22,53 @@ export default function Checkout() {
   const { t } = useLanguage();
   const { data: shop } = useShop();
   const lines = linesOf(useBasket());
-  const { data: quote, error, refetch } = useQuery({
-    queryKey: ["quote", lines],
-    queryFn: ({ signal }) => request<Quote>("/api/cart/quote", { method: "POST", body: { lines }, signal }),
-    enabled: lines.length > 0,
-    staleTime: 0,
+  const [wish, setWish] = useState<Wish>({});
+  const [refusal, setRefusal] = useState("");
+  const client = useQueryClient();
+  const priced = (by: Wish) => ({
+    queryKey: ["quote", lines, by],
+    queryFn: ({ signal }: { signal: AbortSignal }) => request<Quote>("/api/cart/quote", { method: "POST", body: { lines, ...by }, signal }),
   });
+  const { data: quote, error, refetch } = useQuery({ ...priced(wish), enabled: lines.length > 0, staleTime: 0 });
+  /** A wish counts once the shop has priced it; what it refuses leaves the price as it was. */
+  async function ask(by: Wish) {
+    setRefusal("");
+    try {
+      await client.fetchQuery({ ...priced(by), retry: false });
+      setWish(by);
+    } catch (error) {
+      setRefusal(error instanceof ApiError ? (error.fields[0]?.detail ?? error.message) : t("The shop cannot be reached."));
+    }
+  }
   if (lines.length === 0) return <p className="empty">{t("Your list is empty.")} <Link to="/price-list">{t("Open the price list")}</Link></p>;
-  if (error) return <Failure error={error} again={() => void refetch()} />;
+  if (error) return <Failure error={error} again={() => { setWish({}); void refetch(); }} />;
   if (!quote || !shop) return <Skeleton rows={6} />;
   return (
     <div className="checkout">
       <h1>{t("Checkout")}</h1>
       <div className="checkout-columns">
-        {shop.mode === "order" ? <OrderForm quote={quote} refresh={() => void refetch()} /> : <p className="notice warning">{t("The shop takes no orders online now. Please send us your list or call us.")}</p>}
-        <Costs quote={quote} />
+        {shop.mode === "order" ? <OrderForm quote={quote} wish={wish} goesTo={(destination) => void ask({ ...wish, destination })} refresh={() => void refetch()} /> : <p className="notice warning">{t("The shop takes no orders online now. Please send us your list or call us.")}</p>}
+        <div>
+          <Costs quote={quote} />
+          <CouponForm use={(coupon) => void ask({ ...(wish.destination && { destination: wish.destination }), ...(coupon && { coupon }) })} />
+          {refusal && <p role="alert" className="notice warning">{refusal}</p>}
+        </div>
       </div>
     </div>
+  );
+}
+
+function CouponForm({ use }: { use: (coupon: string) => void }) {
+  const { t } = useLanguage();
+  const send = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    use(String(new FormData(event.currentTarget).get("coupon") ?? "").trim());
+  };
+  return (
+    <form onSubmit={send} className="d-flex gap-2 align-items-end my-2">
+      <Field name="coupon" label={t("Coupon")} maxLength={30} required={false} autoComplete="off" />
+      <button type="submit" className="btn btn-outline-primary">{t("Use")}</button>
+    </form>
   );
 }
 
@@ -47,7 +80,9 @@ function Costs({ quote }: { quote: Quote }) {
       <ul>{quote.lines.map((line) => <li key={line.id}><span>{line.quantity} × {line.name}</span> <span>{rupees(line.total.amount_paise)}</span></li>)}</ul>
       <dl className="sums">
         <dt>{t("Goods")}</dt><dd>{rupees(quote.goods.amount_paise)}</dd>
+        {quote.coupon && <><dt>{t("Coupon")} {quote.coupon}</dt><dd>−{rupees(quote.discount.amount_paise)}</dd></>}
         <dt>{t("Packing")}</dt><dd>{rupees(quote.packing.amount_paise)}</dd>
+        <dt>{t("Delivery")}</dt><dd>{quote.delivery ? rupees(quote.delivery.amount_paise) : t("by address")}</dd>
         <dt>{t("Rounding")}</dt><dd>{rupees(quote.rounding.amount_paise)}</dd>
         <dt><strong>{t("Total")}</strong></dt><dd><strong data-testid="quote-total">{rupees(quote.total.amount_paise)}</strong></dd>
       </dl>
@@ -57,7 +92,9 @@ function Costs({ quote }: { quote: Quote }) {
   );
 }
 
-function OrderForm({ quote, refresh }: { quote: Quote; refresh: () => void }) {
+interface OrderFormProps { quote: Quote; wish: Wish; goesTo: (destination: { state: string; pincode: string }) => void; refresh: () => void }
+
+function OrderForm({ quote, wish, goesTo, refresh }: OrderFormProps) {
   const { t } = useLanguage();
   const navigate = useNavigate();
   const lines = linesOf(useBasket());
@@ -75,6 +112,7 @@ function OrderForm({ quote, refresh }: { quote: Quote; refresh: () => void }) {
       contact: { name: text("name"), phone: text("phone"), email: text("email") },
       address: { line1: text("line1"), line2: text("line2"), city: text("city"), state: text("state"), pincode: text("pincode") },
       payment: text("payment"),
+      ...(quote.coupon && { coupon: quote.coupon }),
       is_adult: form.get("is_adult") !== null,
       expected_total_paise: quote.total.amount_paise,
     };
@@ -94,9 +132,17 @@ function OrderForm({ quote, refresh }: { quote: Quote; refresh: () => void }) {
     }
   }
 
+  // What delivery costs is known once it is known where to.
+  function askForDelivery(event: FormEvent<HTMLFormElement>) {
+    const form = new FormData(event.currentTarget);
+    const [state, pincode] = ["state", "pincode"].map((name) => String(form.get(name) ?? "").trim()) as [string, string];
+    const isKnown = wish.destination?.state === state && wish.destination.pincode === pincode;
+    if (state && /^[1-9][0-9]{5}$/.test(pincode) && !isKnown) goesTo({ state, pincode });
+  }
+
   const wrong = (pointer: string) => refusal?.fields.find((field) => field.pointer === pointer)?.detail;
   return (
-    <form onSubmit={(event) => void place(event)} className="order-form">
+    <form onSubmit={(event) => void place(event)} onBlur={askForDelivery} className="order-form">
       {refusal && <div role="alert" className="notice warning"><p>{refusal.message}</p><ul>{refusal.fields.filter((field) => field.pointer.startsWith("/lines")).map((field) => <li key={field.pointer}>{field.detail}</li>)}</ul></div>}
       <Field name="name" label={t("Name")} autoComplete="name" wrong={wrong("/contact/name")} />
       <Field name="phone" label={t("Mobile number")} type="tel" autoComplete="tel" wrong={wrong("/contact/phone")} />
