@@ -2,7 +2,8 @@
 //!
 //! A connection is taken by [`accept`], its request is routed and decoded by [`api`], answered by the rules in
 //! [`commerce`], which ask their questions of a [`database`]. Beside that path stand [`assets`] (the storefront's
-//! files), [`outbox`] (what is owed to others after a write), [`services`] (others we call) and [`telemetry`].
+//! files), [`outbox`] (what is owed to others after a write), [`services`] (others we call) and [`telemetry`]. Where several
+//! processes share the sockets, a [`supervisor`] starts, replaces and stops them.
 
 pub mod accept;
 pub mod api;
@@ -14,4 +15,5 @@ pub mod config;
 pub mod database;
 pub mod outbox;
 pub mod services;
+pub mod supervisor;
 pub mod telemetry;

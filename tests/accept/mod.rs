@@ -5,6 +5,7 @@ mod deadlines;
 mod starting;
 mod stopping;
 mod streams;
+mod workers;
 
 use anyhow::Result;
 use crackers_tests::raw::exchange;

@@ -132,11 +132,43 @@ impl Process {
     /// # Errors
     /// When it is gone already.
     pub fn ask_to_stop(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::TERM)
+    }
+
+    /// Asks it to do what it does at SIGHUP.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::HUP)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
         let id = rustix::process::Pid::from_child(&self.child);
-        Ok(rustix::process::kill_process(
-            id,
-            rustix::process::Signal::TERM,
-        )?)
+        Ok(rustix::process::kill_process(id, signal)?)
+    }
+
+    /// Process ids of the processes that it has started and that still run.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn children(&self) -> Result<Vec<i32>> {
+        let own = self.child.id().to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc")? {
+            let folder = entry?.path();
+            // The name in brackets may hold anything; state and parent come after it.
+            let stat = std::fs::read_to_string(folder.join("stat")).unwrap_or_default();
+            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            let mut words = rest.split(' ');
+            let (state, parent) = (words.next(), words.next());
+            if parent == Some(own.as_str()) && state != Some("Z") {
+                let name = folder.file_name().and_then(|name| name.to_str());
+                found.extend(name.and_then(|name| name.parse::<i32>().ok()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Waits for its end.

@@ -1,5 +1,6 @@
 //! Listening, taking connections up to the limit, and stopping without dropping a request.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,15 @@ use crate::app::App;
 pub enum Listener {
     /// An address.
     Tcp(TcpListener),
-    /// A file; removed again at the end.
-    Unix(UnixListener, PathBuf),
+    /// A file.
+    Unix {
+        /// Its socket.
+        listener: UnixListener,
+        /// Where it is.
+        path: PathBuf,
+        /// Whether it is removed at the end, by whoever made it.
+        is_own: bool,
+    },
 }
 
 /// An address that cannot be listened on.
@@ -61,7 +69,35 @@ pub async fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
         let listener = bind_unix(path)
             .await
             .map_err(|source| BindError::new(path.display().to_string(), "listen_unix", source))?;
-        listeners.push(Listener::Unix(listener, path.clone()));
+        listeners.push(Listener::Unix {
+            listener,
+            path: path.clone(),
+            is_own: true,
+        });
+    }
+    Ok(listeners)
+}
+
+/// Takes over the sockets that a supervisor has bound by the same settings, in the order of [`bind`].
+///
+/// # Errors
+/// When they were not handed over.
+pub fn inherit(config: &Config, handed: &mut listenfd::ListenFd) -> std::io::Result<Vec<Listener>> {
+    let missing = || std::io::Error::other("a socket was not handed over");
+    let mut listeners = Vec::new();
+    for place in 0..config.listen.len() {
+        let listener = handed.take_tcp_listener(place)?.ok_or_else(missing)?;
+        listener.set_nonblocking(true)?;
+        listeners.push(Listener::Tcp(TcpListener::from_std(listener)?));
+    }
+    for (place, path) in (config.listen.len()..).zip(&config.listen_unix) {
+        let listener = handed.take_unix_listener(place)?.ok_or_else(missing)?;
+        listener.set_nonblocking(true)?;
+        listeners.push(Listener::Unix {
+            listener: UnixListener::from_std(listener)?,
+            path: path.clone(),
+            is_own: false,
+        });
     }
     Ok(listeners)
 }
@@ -87,7 +123,28 @@ impl Listener {
             Self::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|_| "unknown".to_owned(), |address| address.to_string()),
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Self::Unix { path, .. } => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// A second handle of the socket, for another process.
+    ///
+    /// # Errors
+    /// When there are no more file descriptors.
+    pub fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Takes a socket file away; left behind it would be taken for a leftover at the next start.
+    pub fn remove_file(&self) {
+        if let Self::Unix {
+            path, is_own: true, ..
+        } = self
+        {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -141,10 +198,7 @@ async fn take(
         };
         spawn(stream, Arc::clone(&app), permit, &graceful);
     }
-    if let Listener::Unix(_, path) = &listener {
-        // Left behind it would be taken for a leftover at the next start.
-        let _ = std::fs::remove_file(path);
-    }
+    listener.remove_file();
 }
 
 /// A connection of either kind.
@@ -160,7 +214,7 @@ async fn accept(listener: &Listener) -> std::io::Result<Stream> {
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
-        Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+        Listener::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
     }
 }
 

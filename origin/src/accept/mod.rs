@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 
 pub use connection::Body;
-pub use listener::{BindError, Listener, bind, serve};
+pub use listener::{BindError, Listener, bind, inherit, serve};
 
 /// Settings of stage `accept`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -36,6 +36,10 @@ pub struct Config {
     pub head_bytes_max: usize,
     /// The longest wait for requests in flight when asked to stop, in milliseconds.
     pub grace_period_ms: u64,
+    /// Processes that share the sockets.
+    pub workers: u16,
+    /// Memory beyond which a worker is replaced, in bytes.
+    pub worker_memory_bytes_max: u64,
 }
 
 impl Config {
@@ -53,6 +57,16 @@ impl Config {
                 format!("expected an address and port such as 127.0.0.1:5000, got {address:?}"),
             );
         }
+        problems.require(
+            (1..=64).contains(&self.workers),
+            format!("{path}.workers"),
+            "must be 1 to 64",
+        );
+        problems.require(
+            self.worker_memory_bytes_max >= 32 * 1024 * 1024,
+            format!("{path}.worker_memory_bytes_max"),
+            "must be at least 33554432",
+        );
         problems.require(
             self.head_bytes_max >= 8192,
             format!("{path}.head_bytes_max"),

@@ -21,6 +21,7 @@ use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
 use crate::api::openapi;
 use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
 use crate::database::Database;
+use crate::supervisor;
 
 /// The origin of the Crackers shop.
 #[derive(Parser)]
@@ -49,10 +50,20 @@ struct Global {
     config: Vec<PathBuf>,
 }
 
+#[derive(Args, Default)]
+struct Serve {
+    /// Processes that share the sockets; stands above accept.workers.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+    /// Serve on the sockets of the supervisor that has started this process.
+    #[arg(long, hide = true)]
+    worker: bool,
+}
+
 #[derive(Subcommand)]
 enum Verb {
     /// Serve the shop (what happens without a command, too).
-    Serve,
+    Serve(Serve),
     /// Fill the catalogue with sample products.
     Seed(catalogue::Seed),
     /// Change a product.
@@ -162,12 +173,18 @@ pub fn run(command: Command) -> anyhow::Result<()> {
         println!("the configuration is good");
         return Ok(());
     }
+    if let None | Some(Verb::Serve(_)) = command.verb {
+        let serve = match command.verb {
+            Some(Verb::Serve(serve)) => serve,
+            _ => Serve::default(),
+        };
+        return run_server(config, &serve, &command.global.config);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         match command.verb {
-            None | Some(Verb::Serve) => serve::run(config).await,
             Some(Verb::Seed(seed)) => catalogue::seed(&config, &seed).await,
             Some(Verb::Product { what }) => catalogue::product(&config, what).await,
             Some(Verb::Stock { what }) => catalogue::stock(&config, what).await,
@@ -175,7 +192,23 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             Some(Verb::Shop { what }) => orders::shop(&config, what).await,
             Some(Verb::Admin { what }) => staff::run(&config, what).await,
             Some(Verb::Check) => check(&config).await,
-            Some(Verb::Openapi) => Ok(()),
+            None | Some(Verb::Serve(_) | Verb::Openapi) => Ok(()),
+        }
+    })
+}
+
+fn run_server(config: Arc<Config>, serve: &Serve, files: &[PathBuf]) -> anyhow::Result<()> {
+    // Before there are threads: it takes what it reads out of the environment.
+    let handed = serve.worker.then(listenfd::ListenFd::from_env);
+    let workers = serve.workers.unwrap_or(config.accept.workers);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        if workers > 1 && !serve.worker {
+            supervisor::run(&config, workers, files).await
+        } else {
+            serve::run(config, handed).await
         }
     })
 }

@@ -1,8 +1,10 @@
 //! The metrics listener: `GET /metrics`, nothing else.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -12,6 +14,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::app::App;
+
+/// Binds where metrics are served.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address} (telemetry.metrics_listen)"))
+}
 
 /// Serves metrics until the task is dropped.
 pub async fn serve(listener: TcpListener, app: Arc<App>) {

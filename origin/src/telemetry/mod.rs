@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 use crackers_shared::telemetry_setup::{LogFormat, check_filter};
 
-pub use listener::serve;
+pub use listener::{bind, serve};
 pub use metrics::Metrics;
 
 /// Settings of stage `telemetry`.
