@@ -4,6 +4,7 @@ mod accounts;
 mod both_databases;
 mod kills;
 mod orders;
+mod selling;
 mod staff;
 
 use std::collections::BTreeSet;

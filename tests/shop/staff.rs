@@ -22,24 +22,30 @@ async fn owner(shop: &Stack) -> Result<LoggedIn> {
 }
 
 /// A member of staff at work.
-struct Desk<'a> {
-    shop: &'a Stack,
+pub(super) struct Desk<'a> {
+    pub(super) shop: &'a Stack,
     who: LoggedIn,
 }
 
-impl Desk<'_> {
-    async fn get(&self, path: &str) -> Result<Value> {
+impl<'a> Desk<'a> {
+    /// The owner's.
+    pub(super) async fn open(shop: &'a Stack) -> Result<Self> {
+        let who = owner(shop).await?;
+        Ok(Self { shop, who })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value> {
         let answer = self.ask("GET", path, None, "").await?;
         anyhow::ensure!(answer.status == 200, "{path}: {}", answer.json()?);
         answer.json()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Result<Answer> {
+    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Answer> {
         self.ask("POST", path, Some(&body), "").await
     }
 
     /// With the entity tag that it was decided on; none where that is empty.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         method: &str,
         path: &str,
@@ -56,10 +62,7 @@ impl Desk<'_> {
 
 async fn a_day_of_staff(origin: &str) -> Result<()> {
     let shop = &selling(origin, 1).await?;
-    let desk = Desk {
-        shop,
-        who: owner(shop).await?,
-    };
+    let desk = Desk::open(shop).await?;
     let path = a_product_comes_and_is_changed(&desk).await?;
     its_stock_is_adjusted(&desk, &format!("{path}/stock")).await?;
     an_order_is_paid_and_sent(&desk).await?;
@@ -223,10 +226,7 @@ async fn staff_run_the_shop_on_mongodb() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_may_do_what_it_is_for_and_nothing_else() -> Result<()> {
     let shop = &selling("", 1).await?;
-    let desk = Desk {
-        shop,
-        who: owner(shop).await?,
-    };
+    let desk = Desk::open(shop).await?;
     let new = json!({ "email": "packer@example.in", "name": "Packer", "role": "moderator", "password": PASSWORD });
     let added = desk.post("/api/admin/staff", new).await?;
     assert_eq!(added.status, 201, "{}", added.json()?);

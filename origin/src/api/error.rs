@@ -59,6 +59,9 @@ pub enum ApiError {
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Staff let customers only look for now.
+    #[error("the shop only lets you look for now; please come back in a while")]
+    ReadOnly,
     /// A defect of ours.
     #[error("internal: {0}")]
     Internal(String),
@@ -144,6 +147,7 @@ impl ApiError {
             Self::BodyMissing => (StatusCode::REQUEST_TIMEOUT, "body_missing"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Database(error) => of_database(error),
+            Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "read_only"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -151,7 +155,7 @@ impl ApiError {
     /// The problem for the client who sent request `request_id`.
     pub fn problem<'a>(&'a self, request_id: &'a str) -> Problem<'a> {
         let (status, code) = self.status_and_code();
-        let detail = if status.is_server_error() {
+        let detail = if status.is_server_error() && !matches!(self, Self::ReadOnly) {
             "The shop cannot answer this now. Please try again in a moment.".to_owned()
         } else {
             self.to_string()

@@ -56,6 +56,22 @@ impl Default for Router {
     }
 }
 
+/// What customers may send to a shop that only lets them look: it changes nothing, or lets staff in.
+const READ_ONLY_TAKES: &[&str] = &["/api/cart/quote", "/api/orders/track", "/api/admin/login"];
+
+/// Refuses what customers send while staff let them only look.
+async fn check_read_only(app: &App, route: &Route, call: &Call) -> Result<(), ApiError> {
+    let is_of_staff = matches!(call.asker, Asker::Staff(..));
+    if is_of_staff || READ_ONLY_TAKES.contains(&route.path) {
+        return Ok(());
+    }
+    let shop = app.shop_settings().await?;
+    if shop.is_some_and(|shop| shop.read_only) {
+        return Err(ApiError::ReadOnly);
+    }
+    Ok(())
+}
+
 /// The methods of a path, as `Allow` lists them.
 fn allowed(routes: &[&Route]) -> String {
     let mut methods: Vec<_> = routes.iter().map(|route| route.method.as_str()).collect();
@@ -131,6 +147,9 @@ async fn dispatch(
         segment,
         query,
     };
+    if !reads && let Err(error) = check_read_only(app, route, &call).await {
+        return (route.path, Err(error));
+    }
     let writes = !reads && matches!(call.asker, Asker::Staff(..));
     if writes
         && let Err(error) =

@@ -8,6 +8,7 @@ use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
 use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
+use crate::commerce::zones::Zone;
 
 /// What every page needs to know of the shop.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,8 +31,17 @@ pub struct ShopView {
     pub charges: Charges,
     /// When it sells.
     pub season: Season,
+    /// Whether customers can look and nothing else now.
+    pub read_only: bool,
     /// Years a buyer must have.
     pub minimum_age: u8,
+}
+
+/// Where the shop delivers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ZonePage {
+    /// The zones; none for a shop that delivers everywhere and free.
+    pub items: Vec<Zone>,
 }
 
 /// A licence to sell fireworks.
@@ -100,9 +110,22 @@ impl From<ShopSettings> for ShopView {
                 opens_at: shop.opens_at.map(time),
                 closes_at: shop.closes_at.map(time),
             },
+            read_only: shop.read_only,
             minimum_age: 18,
         }
     }
+}
+
+pub(super) async fn zones(call: Call) -> Result<Reply, ApiError> {
+    let app = &call.app;
+    let make = async {
+        let shop = app.database.shop_settings().await?;
+        let items = shop.ok_or(ApiError::NotFound)?.zones;
+        Reply::public(&ZonePage { items }, vec!["shop".to_owned()])
+    };
+    app.answers
+        .get("zones".to_owned(), &app.metrics, make)
+        .await
 }
 
 pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -87,7 +87,7 @@ pub(super) async fn seed(config: &Config, options: &Seed) -> anyhow::Result<()> 
     database.write_catalogue(&made.batch, replace, now).await?;
     if database.shop_settings().await?.is_none() {
         database
-            .put_shop_settings(&seed::shop_settings(), now)
+            .put_shop_settings(&seed::shop_settings(), None, now)
             .await?;
     }
     bar.finish_and_clear();

@@ -118,7 +118,7 @@ pub(super) async fn shop(config: &Config, verb: ShopVerb) -> anyhow::Result<()> 
         Mode::Closed => SalesMode::Closed,
     };
     let written = database
-        .put_shop_settings(&settings, Timestamp::now())
+        .put_shop_settings(&settings, Some(settings.version), Timestamp::now())
         .await?;
     println!("the shop's mode is {:?}", written.mode);
     Ok(())

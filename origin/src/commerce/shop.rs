@@ -46,6 +46,9 @@ pub struct ShopSettings {
     pub packing_percent: u8,
     /// The least an order may be worth.
     pub minimum_order: Paise,
+    /// Whether customers can look and nothing else, while staff work on.
+    #[serde(default)]
+    pub read_only: bool,
     /// Where it delivers; everywhere and free when empty.
     #[serde(default)]
     pub zones: Vec<Zone>,
@@ -59,6 +62,7 @@ pub struct ShopSettings {
 
 /// A line for every page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Notice {
     /// `info` or `warning`.
     pub level: NoticeLevel,

@@ -73,6 +73,16 @@ pub(super) fn next_version(
     }
 }
 
+/// The version after `actual`, which must be what was expected where something was.
+pub(super) fn version_after(actual: i64, expected: Option<i64>) -> Result<i64, DatabaseError> {
+    match expected {
+        Some(expected) if expected != actual => {
+            Err(DatabaseError::VersionConflict { expected, actual })
+        }
+        _ => Ok(actual + 1),
+    }
+}
+
 impl DatabaseError {
     /// Whether the database itself is to blame, and not what was asked of it: another question now would fare no better.
     pub fn is_of_the_database(&self) -> bool {

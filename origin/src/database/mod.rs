@@ -135,8 +135,9 @@ questions! {
 
     /// The shop's settings; `None` before the first seed or set-up.
     fn shop_settings(&self) -> Option<ShopSettings>;
-    /// Writes the shop's settings, whatever their version was; leaves a change tagged `shop`.
-    fn put_shop_settings(&self, settings: &ShopSettings, at: Timestamp) -> ShopSettings;
+    /// Writes the shop's settings; leaves a change tagged `shop`. With `expected_version`, refuses
+    /// ([`DatabaseError::VersionConflict`]) when they are no longer that one.
+    fn put_shop_settings(&self, settings: &ShopSettings, expected_version: Option<i64>, at: Timestamp) -> ShopSettings;
 
     /// Places an order and holds its stock: all of its lines or none, in one step that is on disk before this answers.
     /// The same key places nothing twice, however often and from wherever it is sent.

@@ -63,13 +63,21 @@ pub(crate) async fn settings_are_kept_and_counted(opened: Opened) {
     let database = opened.database;
     assert_eq!(database.shop_settings().await.expect("an answer"), None);
     let first = database
-        .put_shop_settings(&seed::shop_settings(), NOW)
+        .put_shop_settings(&seed::shop_settings(), None, NOW)
         .await
         .expect("settings");
     let second = database
-        .put_shop_settings(&first, NOW)
+        .put_shop_settings(&first, Some(1), NOW)
         .await
         .expect("settings");
+    let stale = database.put_shop_settings(&first, Some(1), NOW).await;
+    assert!(matches!(
+        stale,
+        Err(DatabaseError::VersionConflict {
+            expected: 1,
+            actual: 2
+        })
+    ));
     assert_eq!((first.version, second.version), (1, 2));
     assert_eq!(
         database.shop_settings().await.expect("an answer"),
@@ -157,7 +165,7 @@ pub(crate) async fn two_programs_may_open_it_at_once(opened: Opened) {
         one.database_id().await.expect("an id"),
         two.database_id().await.expect("an id")
     );
-    one.put_shop_settings(&seed::shop_settings(), NOW)
+    one.put_shop_settings(&seed::shop_settings(), None, NOW)
         .await
         .expect("settings");
     assert_eq!(two.last_sequence().await.expect("a number"), 1);

@@ -1,22 +1,20 @@
-//! Products and their stock, and how the shop sells, as staff change them.
+//! Products and their stock, as staff change them.
 
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::product_rules::{PRICE_MAX, problems};
+use super::product_rules::problems;
 use super::{asker, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::body;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
-use crate::api::shop::ShopView;
 use crate::api::views::{ProductView, time};
 use crate::commerce::ids;
 use crate::commerce::money::Paise;
 use crate::commerce::products::{Product, Rating};
-use crate::commerce::shop::SalesMode;
 use crate::commerce::stock::StockAdjustment;
 
 /// The most pieces of anything.
@@ -124,21 +122,6 @@ pub struct MovementView {
     pub reason: String,
     /// When: RFC 3339, UTC.
     pub at: String,
-}
-
-/// What is changed of how the shop sells.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ShopChange {
-    /// How it sells.
-    #[serde(default)]
-    pub mode: Option<SalesMode>,
-    /// Percent of the goods' value for packing, at most 50.
-    #[serde(default)]
-    pub packing_percent: Option<u8>,
-    /// The least an order may be worth, in paise.
-    #[serde(default)]
-    pub minimum_order_paise: Option<i64>,
 }
 
 impl ProductChange {
@@ -330,29 +313,4 @@ pub(in crate::api) async fn adjust(call: Call) -> Result<Reply, ApiError> {
         .adjust_stock(&product.id, adjustment, &reason, at)
         .await?;
     stock_of(&call, &product).await
-}
-
-pub(in crate::api) async fn change_shop(call: Call) -> Result<Reply, ApiError> {
-    let change: ShopChange = body::json(&call)?;
-    if change.packing_percent.is_some_and(|percent| percent > 50) {
-        return Err(wrong_field("/packing_percent", "expected 0 to 50"));
-    }
-    if change
-        .minimum_order_paise
-        .is_some_and(|paise| !(0..=PRICE_MAX).contains(&paise))
-    {
-        return Err(wrong_field(
-            "/minimum_order_paise",
-            "expected 0 to 1000000000",
-        ));
-    }
-    let database = &call.app.database;
-    let mut shop = database.shop_settings().await?.ok_or(ApiError::NotFound)?;
-    shop.mode = change.mode.unwrap_or(shop.mode);
-    shop.packing_percent = change.packing_percent.unwrap_or(shop.packing_percent);
-    shop.minimum_order = change.minimum_order_paise.map_or(shop.minimum_order, Paise);
-    let put = database
-        .put_shop_settings(&shop, call.app.clock.now())
-        .await?;
-    Reply::fresh(StatusCode::OK, &ShopView::from(put))
 }

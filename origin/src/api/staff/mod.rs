@@ -3,8 +3,10 @@
 
 pub mod access;
 pub mod catalogue;
+pub mod coupons;
 pub mod orders;
 mod product_rules;
+pub mod shop;
 
 use crate::api::error::ApiError;
 use crate::api::permission::Asker;

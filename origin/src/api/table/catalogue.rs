@@ -12,6 +12,13 @@ pub(super) static ROUTES: &[Route] = &[
         "The shop: mode, licence, charges, notices"
     ),
     json!(
+        "/api/shop/zones",
+        shop::ZonePage,
+        &[],
+        shop::zones,
+        "Where the shop delivers, and for how much"
+    ),
+    json!(
         "/api/products",
         products::ProductPage,
         products::LIST,

@@ -1,7 +1,9 @@
 //! What staff do.
 
-use super::super::staff::{access, catalogue as staff_catalogue, orders as staff_orders};
-use super::super::{auth, shop};
+use super::super::auth;
+use super::super::staff::{
+    access, catalogue as staff_catalogue, coupons, orders as staff_orders, shop as staff_shop,
+};
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
 
@@ -79,7 +81,31 @@ pub(super) static ROUTES: &[Route] = &[
         staff_catalogue::adjust, "Adjust a stock"
     ),
     own!(
-        PATCH "/api/admin/shop", Permission::Staff(Right::Settings), &[], staff_catalogue::ShopChange => OK shop::ShopView,
-        staff_catalogue::change_shop, "Change how the shop sells"
+        GET "/api/admin/shop", Permission::Staff(Right::Settings), &[],  => OK staff_shop::StaffShopView,
+        staff_shop::show, "How the shop sells"
+    ),
+    own!(
+        PATCH "/api/admin/shop", Permission::Staff(Right::Settings), &[], staff_shop::ShopChange => OK staff_shop::StaffShopView,
+        staff_shop::change, "Change how the shop sells"
+    ),
+    own!(
+        GET "/api/admin/coupons", Permission::Staff(Right::Settings), PAGE,  => OK coupons::CouponPage,
+        coupons::list, "Coupons"
+    ),
+    own!(
+        POST "/api/admin/coupons", Permission::Staff(Right::Settings), &[], coupons::NewCoupon => CREATED coupons::CouponView,
+        coupons::create, "Add a coupon"
+    ),
+    own!(
+        GET "/api/admin/coupons/{code}", Permission::Staff(Right::Settings), &[],  => OK coupons::CouponView,
+        coupons::show, "One coupon"
+    ),
+    own!(
+        PUT "/api/admin/coupons/{code}", Permission::Staff(Right::Settings), &[], coupons::CouponTerms => OK coupons::CouponView,
+        coupons::replace, "Replace what a coupon is"
+    ),
+    own!(
+        POST "/api/admin/coupons/{code}/uses", Permission::Staff(Right::Settings), &[], coupons::MoreUses => OK coupons::CouponView,
+        coupons::more_uses, "Give a counted coupon more uses"
     ),
 ];

@@ -91,6 +91,7 @@ pub fn shop_settings() -> ShopSettings {
         }],
         packing_percent: 3,
         minimum_order: Paise(300_000),
+        read_only: false,
         zones: Vec::new(),
         opens_at: None,
         closes_at: None,

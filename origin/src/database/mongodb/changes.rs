@@ -12,6 +12,7 @@ use super::products::{from_json, to_json};
 use super::{Answer, Mongo};
 use crate::commerce::changes::{Change, NewChange};
 use crate::commerce::shop::ShopSettings;
+use crate::database::error::version_after;
 
 impl Mongo {
     /// See [`super::super::Database::last_sequence`].
@@ -64,17 +65,16 @@ impl Mongo {
     pub async fn put_shop_settings(
         &self,
         settings: &ShopSettings,
+        expected_version: Option<i64>,
         at: Timestamp,
     ) -> Answer<ShopSettings> {
         let settings = settings.clone();
         self.write(move |this, session| {
             let mut new = settings.clone();
             Box::pin(async move {
-                new.version = this
-                    .settings(session)
-                    .await?
-                    .map_or(0, |before| before.version)
-                    + 1;
+                let before = this.settings(session).await?;
+                let actual = before.map_or(0, |before| before.version);
+                new.version = version_after(actual, expected_version)?;
                 let stored = doc! { "_id": "shop", "document": to_json(&new)? };
                 let shop = this.collection("shop");
                 shop.replace_one(doc! { "_id": "shop" }, stored)

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{Answer, Sqlite, changes, rows};
 use crate::commerce::changes::NewChange;
 use crate::commerce::shop::ShopSettings;
+use crate::database::error::version_after;
 
 impl Sqlite {
     /// See [`super::super::Database::shop_settings`].
@@ -17,10 +18,11 @@ impl Sqlite {
     pub async fn put_shop_settings(
         &self,
         settings: &ShopSettings,
+        expected_version: Option<i64>,
         at: Timestamp,
     ) -> Answer<ShopSettings> {
         let settings = settings.clone();
-        self.write(move |connection| put(connection, settings, at))
+        self.write(move |connection| put(connection, settings, expected_version, at))
             .await
     }
 }
@@ -31,8 +33,14 @@ fn settings(connection: &Connection) -> Answer<Option<ShopSettings>> {
     found.map(|text| rows::document(&text)).transpose()
 }
 
-fn put(connection: &Connection, mut new: ShopSettings, at: Timestamp) -> Answer<ShopSettings> {
-    new.version = settings(connection)?.map_or(0, |settings| settings.version) + 1;
+fn put(
+    connection: &Connection,
+    mut new: ShopSettings,
+    expected_version: Option<i64>,
+    at: Timestamp,
+) -> Answer<ShopSettings> {
+    let actual = settings(connection)?.map_or(0, |settings| settings.version);
+    new.version = version_after(actual, expected_version)?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO shop (one, document) VALUES (1, ?1)")?
         .execute([rows::to_document(&new)?])?;
