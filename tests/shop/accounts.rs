@@ -63,7 +63,7 @@ fn codes(shop: &Stack, email: &str) -> Result<Vec<String>> {
     Ok(hers.filter_map(code).collect())
 }
 
-async fn log_in(shop: &Stack, email: &str) -> Result<LoggedIn> {
+pub(super) async fn log_in(shop: &Stack, email: &str) -> Result<LoggedIn> {
     let before = codes(shop, email).unwrap_or_default().len();
     let asked = shop
         .post("/api/auth/otp", &json!({ "email": email }), &[])

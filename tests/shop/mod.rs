@@ -2,6 +2,7 @@
 
 mod accounts;
 mod both_databases;
+mod carts;
 mod kills;
 mod orders;
 mod selling;

@@ -169,7 +169,8 @@ fn me_view(call: &Call, customer: Customer, session: &Session) -> MeView {
 }
 
 /// The session and the customer's id; the route lets nobody else through.
-fn asker(call: &Call) -> Result<(&Session, &str), ApiError> {
+/// Who asks, on a route for customers: the session and the customer's id.
+pub(super) fn asker(call: &Call) -> Result<(&Session, &str), ApiError> {
     match &call.asker {
         Asker::Customer(session) => match &session.subject {
             Subject::Customer(id) => Ok((session, id)),

@@ -1,8 +1,10 @@
 //! Stage `api`: routes, requests and answers. Decodes, asks commerce, encodes; holds no rule of the shop and no query.
 
+pub mod addresses;
 pub mod answers;
 pub mod auth;
 mod body;
+pub mod cart;
 pub mod categories;
 pub mod combos;
 pub mod context;

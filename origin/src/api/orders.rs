@@ -55,7 +55,7 @@ pub struct ContactView {
 }
 
 /// Where it goes.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddressView {
     /// House and street.
@@ -198,19 +198,25 @@ fn idempotency_key(call: &Call) -> Result<String, ApiError> {
     ))
 }
 
+impl From<&AddressView> for Address {
+    fn from(view: &AddressView) -> Self {
+        Self {
+            line1: view.line1.clone(),
+            line2: view.line2.clone(),
+            city: view.city.clone(),
+            state: view.state.clone(),
+            pincode: view.pincode.clone(),
+        }
+    }
+}
+
 fn checked(request: &OrderRequest) -> Result<(Contact, Address), ApiError> {
     let contact = Contact {
         name: request.contact.name.clone(),
         phone: request.contact.phone.clone(),
         email: request.contact.email.clone(),
     };
-    let address = Address {
-        line1: request.address.line1.clone(),
-        line2: request.address.line2.clone(),
-        city: request.address.city.clone(),
-        state: request.address.state.clone(),
-        pincode: request.address.pincode.clone(),
-    };
+    let address = Address::from(&request.address);
     let (contact, address) = (contact.checked(), address.checked());
     let mut fields = Vec::new();
     if !request.is_adult {
@@ -230,7 +236,8 @@ fn checked(request: &OrderRequest) -> Result<(Contact, Address), ApiError> {
     }
 }
 
-fn wrong(under: &str, wrong: Option<&Vec<Wrong>>) -> Vec<FieldError> {
+/// Fields that cannot be what they say, under a place in the body.
+pub(super) fn wrong(under: &str, wrong: Option<&Vec<Wrong>>) -> Vec<FieldError> {
     let all = wrong.map_or(&[][..], Vec::as_slice).iter();
     all.map(|one| {
         let pointer = format!("{under}/{}", one.field);

@@ -1,7 +1,9 @@
 //! The rules of the shop. Knows no HTTP, no SQL and no BSON; asks its questions of [`crate::database`].
 
 pub mod accounts;
+pub mod address_book;
 pub mod availability;
+pub mod cart;
 pub mod categories;
 pub mod changes;
 pub mod combos;

@@ -214,7 +214,11 @@ fn charged(
     })
 }
 
-fn quoted(place: usize, line: &WantedLine, found: &Goods) -> Result<QuotedLine, QuoteRefused> {
+/// Prices one line, which stands at `place` of its list.
+///
+/// # Errors
+/// Why it cannot be sold so.
+pub fn quoted(place: usize, line: &WantedLine, found: &Goods) -> Result<QuotedLine, QuoteRefused> {
     let name = found.name.clone();
     if !found.is_sellable {
         return Err(QuoteRefused::NotForSale { line: place, name });

@@ -203,6 +203,35 @@ impl Database {
         found.iter().map(Stored::of).collect()
     }
 
+    /// Changes a kept struct, or the one that `new` makes where there is none yet.
+    ///
+    /// # Errors
+    /// What `change` refuses with, or [`DatabaseError`] made into it.
+    pub async fn change_or_add<T: Kept, E: From<DatabaseError>>(
+        &self,
+        new: impl Fn() -> T,
+        at: Timestamp,
+        change: impl Fn(&mut T) -> Result<(), E>,
+    ) -> Result<T, E> {
+        let mut fresh = new();
+        if let Some(changed) = self.update(fresh.id(), at, &change).await? {
+            return Ok(changed.value);
+        }
+        change(&mut fresh)?;
+        match self
+            .write_records(&Writes::default().with(&fresh)?, at)
+            .await
+        {
+            Ok(()) => Ok(fresh),
+            // Somebody else has just made it.
+            Err(DatabaseError::AlreadyExists(_)) => {
+                let changed = self.update(fresh.id(), at, &change).await?;
+                Ok(changed.map_or(fresh, |changed| changed.value))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Changes a kept struct, again from what is there when somebody else was faster. `None` when there is none.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What customers do: lists, orders, accounts.
 
-use super::super::{auth, orders, quotes, tracking};
+use super::super::{addresses, auth, cart, orders, quotes, tracking};
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 
 pub(super) static ROUTES: &[Route] = &[
@@ -8,6 +8,58 @@ pub(super) static ROUTES: &[Route] = &[
         "/api/cart/quote", quotes::WantedList => OK quotes::QuoteView, needs_key: false,
         quotes::quote,
         "What a list would cost"
+    ),
+    own!(
+        GET "/api/cart", Permission::Customer, &[], => OK cart::CartView,
+        cart::show, "One's cart"
+    ),
+    own!(
+        DELETE "/api/cart", Permission::Customer, &[], => OK cart::CartView,
+        cart::clear, "Empty one's cart"
+    ),
+    own!(
+        PUT "/api/cart/lines/{line}", Permission::Customer, &[], cart::QuantityView => OK cart::CartView,
+        cart::set_line, "Say how many of kind:id are wanted"
+    ),
+    own!(
+        DELETE "/api/cart/lines/{line}", Permission::Customer, &[], => OK cart::CartView,
+        cart::remove_line, "Take kind:id out"
+    ),
+    own!(
+        PATCH "/api/cart/lines", Permission::Customer, &[], cart::LinesView => OK cart::CartView,
+        cart::set_lines, "Say how many of several things are wanted"
+    ),
+    own!(
+        POST "/api/cart/merge", Permission::Customer, &[], cart::LinesView => OK cart::CartView,
+        cart::merge, "Bring along what was put together before log-in"
+    ),
+    own!(
+        POST "/api/cart/coupon", Permission::Customer, &[], cart::CouponGiven => OK cart::CartView,
+        cart::set_coupon, "Use a coupon"
+    ),
+    own!(
+        DELETE "/api/cart/coupon", Permission::Customer, &[], => OK cart::CartView,
+        cart::remove_coupon, "Use no coupon"
+    ),
+    own!(
+        GET "/api/addresses", Permission::Customer, &[], => OK addresses::AddressPage,
+        addresses::list, "One's addresses"
+    ),
+    own!(
+        POST "/api/addresses", Permission::Customer, &[], addresses::LabelledAddress => CREATED addresses::OwnAddressView,
+        addresses::add, "Add an address"
+    ),
+    own!(
+        GET "/api/addresses/{id}", Permission::Customer, &[], => OK addresses::OwnAddressView,
+        addresses::show, "One of one's addresses"
+    ),
+    own!(
+        PUT "/api/addresses/{id}", Permission::Customer, &[], addresses::LabelledAddress => OK addresses::OwnAddressView,
+        addresses::replace, "Replace an address"
+    ),
+    own!(
+        DELETE "/api/addresses/{id}", Permission::Customer, &[], => OK auth::Nothing,
+        addresses::remove, "Forget an address"
     ),
     post!(
         "/api/orders", orders::OrderRequest => CREATED orders::OrderView, needs_key: true,
