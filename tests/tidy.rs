@@ -195,3 +195,20 @@ fn the_top_level_holds_what_the_layout_names() {
 fn the_changelog_has_a_place_for_what_comes() {
     assert!(text(&repository().join("CHANGELOG.md")).contains("## Unreleased"));
 }
+
+#[test]
+fn every_requirement_of_the_cache_names_a_test_that_exists() {
+    let cache = repository().join("proxy/src/cache");
+    let sources: String = files(&cache, ".rs").iter().map(|file| text(file)).collect();
+    let list = text(&cache.join("requirements.md"));
+    let rows = list.lines().filter(|line| line.starts_with("| ")).skip(1);
+    for row in rows {
+        let shown = row
+            .trim_end_matches([' ', '|'])
+            .rsplit(" | ")
+            .next()
+            .unwrap();
+        let is_there = sources.contains(&format!("fn {}()", shown.trim_matches('`')));
+        assert!(is_there || shown.starts_with("no: "), "{row}");
+    }
+}

@@ -177,7 +177,9 @@ impl ProxyHttp for Phases {
             .response_written()
             .map_or(0, |answer| answer.status.as_u16());
         let request = session.req_header();
-        request::learn(edge, request, status);
+        if let Some(answer) = session.response_written() {
+            request::learn(edge, request, answer);
+        }
         edge.metrics
             .requests
             .with_label_values(&[request::method_label(&request.method), &status.to_string()])

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -11,7 +11,7 @@ use crackers_shared::{headers, request_id};
 
 use crate::admit::{Admission, Visitor};
 use crate::cache::fetch::{FetchError, FetchRequest};
-use crate::cache::{self, Answer, Ask, key};
+use crate::cache::{self, Answer, Ask, invalidation, key};
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
@@ -280,10 +280,15 @@ pub fn may_retry(edge: &Edge, session: &Session, context: &Context) -> bool {
     may
 }
 
-/// A successful unsafe request makes what is stored of its path out of date (RFC 9111 4.4).
-pub fn learn(edge: &Edge, request: &RequestHeader, status: u16) {
-    if !request.method.is_safe() && (200..400).contains(&status) {
-        edge.cache.invalidate(request.uri.path());
+/// A successful unsafe request makes what is stored of its path, and of those that its answer names, out of date
+/// (RFC 9111 4.4).
+pub fn learn(edge: &Edge, request: &RequestHeader, answer: &ResponseHeader) {
+    let has_succeeded = answer.status.is_success() || answer.status.is_redirection();
+    if request.method.is_safe() || !has_succeeded {
+        return;
+    }
+    for path in invalidation::paths(host(request), request.uri.path(), &answer.headers) {
+        edge.cache.invalidate(&path);
     }
 }
 

@@ -16,7 +16,7 @@ use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::key::Key;
 use super::policy::{self, Lifetime};
 use super::purge::url_tag;
-use super::{Cache, encodings};
+use super::{Cache, directives, encodings};
 use crate::forward::headers::INTERNAL;
 
 /// What the moment a fetch begins says of its answer.
@@ -43,11 +43,8 @@ impl Cache {
             sequence: self.purges.sequence(),
             purges: self.purges.count(),
         };
-        if let Some(etag) = stored
-            .as_ref()
-            .and_then(|entry| entry.etag.as_ref()?.parse().ok())
-        {
-            fetch.headers.insert(header::IF_NONE_MATCH, etag);
+        if let Some(stored) = &stored {
+            ask_whether_current(stored, &mut fetch.headers);
         }
         self.metrics.cache_fills.inc();
         let shared = match self.fetch.fetch(fetch).await {
@@ -73,15 +70,15 @@ impl Cache {
     ) -> Shared {
         let negative = Duration::from_secs(self.config.negative_ttl_seconds);
         if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
-            let lifetime = policy::lifetime(stored.status, &fetched.headers, ttl, negative);
-            let Ok(lifetime) = lifetime else {
+            let lifetime = self.renewed(&stored, &fetched.headers, ttl);
+            let (Some(lifetime), true) = (lifetime, is_of(&stored, &fetched.headers)) else {
                 return self.not_shared(key);
             };
             let fresh = self.freshened(key, &stored, &fetched.headers, lifetime, &begun);
             return self.keep(key, fresh);
         }
-        let status = fetched.status;
-        let Ok(lifetime) = policy::lifetime(status, &fetched.headers, ttl, negative) else {
+        let (status, now) = (fetched.status, self.clock.now_microseconds());
+        let Ok(lifetime) = policy::lifetime(status, &fetched.headers, ttl, negative, now) else {
             leader.hand_over(fetched);
             return if status.is_server_error() {
                 Shared::Failed(FetchError::Broken(format!("the origin answered {status}")))
@@ -164,9 +161,28 @@ impl Cache {
                 .unwrap_or(begun.sequence),
             purges: begun.purges,
             stored_at: self.clock.now_microseconds(),
-            age: policy::age(fields),
+            age: policy::age(fields, self.clock.now_microseconds()),
             lifetime: self.jittered(lifetime),
         }
+    }
+
+    /// The lifetime of a stored entry after a 304; the old one begins anew when the 304 says nothing of it.
+    fn renewed(
+        &self,
+        stored: &Entry,
+        fields: &HeaderMap,
+        ttl: Option<Duration>,
+    ) -> Option<Lifetime> {
+        let now = self.clock.now_microseconds();
+        if !directives::are_there(fields) {
+            let total = stored.lifetime.fresh + stored.age;
+            return Some(Lifetime {
+                fresh: total.saturating_sub(policy::age(fields, now)),
+                ..stored.lifetime
+            });
+        }
+        let negative = Duration::from_secs(self.config.negative_ttl_seconds);
+        policy::lifetime(stored.status, fields, ttl, negative, now).ok()
     }
 
     /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
@@ -179,7 +195,14 @@ impl Cache {
         begun: &Begun,
     ) -> Entry {
         let mut entry = stored.clone();
-        let newer = for_clients(fields);
+        let mut newer = for_clients(fields);
+        for name in [
+            header::CONTENT_ENCODING,
+            header::CONTENT_RANGE,
+            header::CONTENT_TYPE,
+        ] {
+            newer.remove(name);
+        }
         for name in newer.keys() {
             entry.headers.remove(name);
         }
@@ -195,7 +218,7 @@ impl Cache {
         entry.sequence = sequence.unwrap_or(begun.sequence);
         entry.purges = begun.purges;
         entry.stored_at = self.clock.now_microseconds();
-        entry.age = policy::age(fields);
+        entry.age = policy::age(fields, self.clock.now_microseconds());
         entry.lifetime = self.jittered(lifetime);
         entry
     }
@@ -207,6 +230,24 @@ impl Cache {
             fresh: lifetime.fresh - lifetime.fresh * cut / 100,
             ..lifetime
         }
+    }
+}
+
+/// Asks the origin whether what is stored is still its answer: by entity tag, or else by date (RFC 9111 4.3.1).
+fn ask_whether_current(stored: &Entry, fields: &mut HeaderMap) {
+    if let Some(etag) = stored.etag.as_ref().and_then(|etag| etag.parse().ok()) {
+        fields.insert(header::IF_NONE_MATCH, etag);
+    } else if let Some(date) = stored.headers.get(header::LAST_MODIFIED) {
+        fields.insert(header::IF_MODIFIED_SINCE, date.clone());
+    }
+}
+
+/// Whether a 304 is about this entry: not when it names another entity tag (RFC 9111 4.3.4).
+fn is_of(stored: &Entry, fields: &HeaderMap) -> bool {
+    let named = fields.get(header::ETAG).and_then(|etag| etag.to_str().ok());
+    match (named, &stored.etag) {
+        (Some(named), Some(etag)) => named.trim_start_matches("W/") == etag,
+        _ => true,
     }
 }
 

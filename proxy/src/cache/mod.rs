@@ -3,10 +3,12 @@
 
 mod client;
 pub mod coalesce;
+mod directives;
 pub mod encodings;
 pub mod entry;
 pub mod fetch;
 mod fill;
+pub mod invalidation;
 pub mod key;
 mod marks;
 pub mod policy;
@@ -374,11 +376,6 @@ impl Cache {
             tokio::spawn(async move { cache.fill(leader, key, stored, fetch, ttl).await });
         }
         Some(joined)
-    }
-
-    /// An unsafe request to a path has succeeded: what is stored of it is out of date (RFC 9111 4.4).
-    pub fn invalidate(&self, path: &str) {
-        self.purges.by_hand([purge::url_tag(path).as_str()]);
     }
 
     /// Entries and bytes in memory.

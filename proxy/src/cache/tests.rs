@@ -1,3 +1,4 @@
+mod law;
 mod sharing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,102 @@
+//! Requirements of RFC 9111 that need the whole cache; `requirements.md` lists which test shows which.
+
+use super::*;
+
+fn with(extra: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    let mut fields = public("max-age=300", "7");
+    fields.retain(|(name, _)| !extra.iter().any(|(other, _)| other == name));
+    fields.extend(
+        extra
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    fields
+}
+
+async fn stored(bench: &Bench) -> Arc<Entry> {
+    match bench.ask().await.0 {
+        Answer::Stored(entry) => entry,
+        _ => panic!("not stored"),
+    }
+}
+
+#[tokio::test]
+async fn fields_that_connection_names_are_not_stored() {
+    let bench = bench();
+    let fields = with(&[
+        ("connection", "x-one, close"),
+        ("x-one", "1"),
+        ("x-two", "2"),
+    ]);
+    bench.say(Ok((200, fields, "a")));
+    let entry = stored(&bench).await;
+    assert!(!entry.headers.contains_key("x-one") && entry.headers.contains_key("x-two"));
+    assert!(!entry.headers.contains_key(header::CONNECTION));
+}
+
+#[tokio::test]
+async fn a_304_renews_fields_and_keeps_the_body() {
+    let bench = bench();
+    bench.say(Ok((200, with(&[("x-one", "old")]), "body")));
+    bench.ask().await;
+    advance(&bench, 301);
+    bench.say(Ok((
+        200,
+        with(&[("x-one", "new"), ("content-type", "text/plain")]),
+        "other",
+    )));
+    let entry = stored(&bench).await;
+    assert_eq!(entry.headers["x-one"], "new");
+    assert_eq!(entry.headers["content-type"], "application/json");
+    assert_eq!(entry.bodies.identity, "body");
+    assert_eq!(bench.origin.conditional.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_304_that_says_nothing_of_freshness_begins_the_old_one_anew() {
+    let bench = bench();
+    bench.ask().await;
+    advance(&bench, 400);
+    bench.say(Ok((200, vec![("etag", "\"v1\"".to_owned())], "")));
+    until_hit(&bench, "crackers; hit; ttl=300").await;
+}
+
+async fn until_hit(bench: &Bench, wanted: &str) {
+    for _ in 0..1000 {
+        if bench.status().await == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("never {wanted}");
+}
+
+#[tokio::test]
+async fn a_304_about_another_entity_tag_is_not_believed() {
+    let bench = bench();
+    bench.ask().await;
+    advance(&bench, 4000);
+    bench.say(Ok((304, with(&[("etag", "\"v2\"")]), "")));
+    assert!(matches!(bench.ask().await.0, Answer::Pass));
+    assert!(!bench.cache.store.contains_key("http://a/p"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_clients_of_a_fetch_that_fails_cause_one_request() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    bench.say(Ok((500, vec![], "no")));
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.ask().await.0 })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 1000).await;
+    bench.origin.gate.add_permits(1);
+    for task in tasks {
+        let answer = task.await.unwrap();
+        assert!(matches!(answer, Answer::Failed(_) | Answer::Direct(_)));
+    }
+    assert_eq!(bench.calls(), 1);
+}
