@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -17,6 +18,7 @@ use crackers_shared::clock::Clock;
 use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
 use crackers_shared::{shutdown_signal, telemetry_setup};
 
+use crate::accept::tls::Certificates;
 use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
 use crate::edge::Edge;
 use crate::phases::Phases;
@@ -93,6 +95,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     }
     let config = Arc::new(load(&command.config)?);
     if command.test {
+        Certificates::read(&config.accept.tls)?;
         println!("the configuration is good");
         return Ok(());
     }
@@ -123,7 +126,9 @@ fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
 
 async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let telemetry = &config.telemetry;
-    let listeners = accept::bind(&config.accept).await?;
+    let certificates = Certificates::read(&config.accept.tls)?;
+    let acceptor = certificates.acceptor()?;
+    let listeners = accept::bind(&config.accept, &acceptor).await?;
     let metrics = accept::bind_tcp(
         &telemetry.metrics_listen.to_string(),
         "telemetry.metrics_listen",
@@ -139,6 +144,8 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let (ask_to_stop, stop) = watch::channel(false);
     edge.upstreams.refresh().await;
     forward::watch(&edge.upstreams, &edge.metrics, &stop);
+    let look = Duration::from_millis(config.accept.tls.reload_interval_ms);
+    tokio::spawn(certificates.follow(look, Arc::clone(&edge.metrics), stop.clone()));
     tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&edge)));
     tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&edge)));
     for listener in &listeners {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 
 use crackers_shared::headers::{CACHE_STATUS, REQUEST_ID};
 
@@ -19,6 +19,10 @@ pub struct Context {
     pub request_id: String,
     /// Its trace.
     pub traceparent: String,
+    /// Whether it came over TLS.
+    pub is_tls: bool,
+    /// What `Strict-Transport-Security` says.
+    pub strict_transport: Option<HeaderValue>,
     /// Who asks.
     pub client: ClientAddress,
     /// Fields that its answer carries whoever makes it.
@@ -46,6 +50,8 @@ impl Context {
             begun,
             request_id: String::new(),
             traceparent: String::new(),
+            is_tls: false,
+            strict_transport: None,
             client: ClientAddress {
                 ip: None,
                 through_trusted: false,
@@ -61,9 +67,16 @@ impl Context {
         }
     }
 
+    /// How it came: `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
     /// Fields that every answer to this request carries.
     pub fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
         let mut fields = self.own_fields.clone();
+        let strict = self.strict_transport.iter().cloned();
+        fields.extend(strict.map(|value| (header::STRICT_TRANSPORT_SECURITY, value)));
         for (name, value) in [
             (REQUEST_ID, Some(&self.request_id)),
             (CACHE_STATUS, self.cache_status.as_ref()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use jiff::Timestamp;
 
 use crackers_shared::clock::Clock;
@@ -40,6 +41,13 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// What `Strict-Transport-Security` says on an answer; browsers mind it over TLS only (RFC 6797 7.2).
+    pub fn strict_transport(&self, is_tls: bool) -> Option<HeaderValue> {
+        let seconds = self.config.accept.tls.hsts_max_age_seconds;
+        let value = HeaderValue::try_from(format!("max-age={seconds}; includeSubDomains"));
+        value.ok().filter(|_| is_tls && seconds > 0)
+    }
+
     /// An edge that has served nothing yet.
     ///
     /// # Errors

@@ -17,9 +17,6 @@ use crate::edge::Edge;
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
 use crate::respond::Problem;
 
-/// No TLS yet: every request came over plain HTTP.
-const SCHEME: &str = "http";
-
 /// The host that was asked for; `accept` has seen to it that there is one, and one only.
 pub fn host(request: &RequestHeader) -> &str {
     let field = request
@@ -57,6 +54,10 @@ pub fn identify(edge: &Edge, session: &Session, context: &mut Context) {
     context.request_id = own.map_or_else(request_id::generate, str::to_owned);
     let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
     context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
+    context.is_tls = session
+        .digest()
+        .is_some_and(|digest| digest.ssl_digest.is_some());
+    context.strict_transport = edge.strict_transport(context.is_tls);
     let connection = session
         .as_downstream()
         .client_addr()
@@ -105,6 +106,20 @@ pub async fn answer_here(
             return Ok(true);
         }
     }
+    let secure = secure_address(edge, session.req_header(), context);
+    if let Some(location) = secure {
+        let fields = HeaderMap::from_iter([(header::LOCATION, location)]);
+        edge.respond
+            .send(
+                session,
+                context,
+                StatusCode::PERMANENT_REDIRECT,
+                fields,
+                None,
+            )
+            .await?;
+        return Ok(true);
+    }
     if session.req_header().uri.path() == "/health" {
         send_health(edge, session, context).await?;
         return Ok(true);
@@ -124,6 +139,30 @@ pub async fn answer_here(
             Ok(true)
         }
     }
+}
+
+/// Where a request over plain TCP is sent instead, if it is. Health checks and proofs of who has the name come without TLS, and
+/// a trusted proxy or a socket file speaks for a client whose own connection nobody here knows.
+fn secure_address(edge: &Edge, request: &RequestHeader, context: &Context) -> Option<HeaderValue> {
+    let tls = &edge.config.accept.tls;
+    let path = request.uri.path();
+    let stays = path == "/health" || path.starts_with("/.well-known/acme-challenge/");
+    if !tls.redirect || context.is_tls || context.client.through_trusted || stays {
+        return None;
+    }
+    let name = match host(request).rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host(request),
+    };
+    let port = match tls.redirect_port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    let rest = request
+        .uri
+        .path_and_query()
+        .map_or("/", |rest| rest.as_str());
+    HeaderValue::try_from(format!("https://{name}{port}{rest}")).ok()
 }
 
 async fn send_health(edge: &Edge, session: &mut Session, context: &Context) -> Result<()> {
@@ -208,7 +247,14 @@ fn ask<'a>(
     }
     let path = request.uri.path();
     let route = edge.config.cache.route(path).ok_or("bypass")?;
-    let key = key::of(SCHEME, host(request), path, request.uri.query(), route).ok_or("bypass")?;
+    let key = key::of(
+        context.scheme(),
+        host(request),
+        path,
+        request.uri.query(),
+        route,
+    )
+    .ok_or("bypass")?;
     let mut sent = cache::fetch_fields(fields);
     for (name, value) in provenance(fields, &from(request, context)) {
         sent.insert(name, value);
@@ -230,7 +276,7 @@ fn from<'a>(request: &'a RequestHeader, context: &'a Context) -> Provenance<'a> 
     Provenance {
         client: context.client.ip,
         trusted: context.client.through_trusted,
-        scheme: SCHEME,
+        scheme: context.scheme(),
         host: host(request),
         request_id: &context.request_id,
         traceparent: &context.traceparent,

@@ -5,6 +5,7 @@ mod deadlines;
 mod starting;
 mod stopping;
 mod streams;
+mod tls;
 mod workers;
 
 use anyhow::Result;

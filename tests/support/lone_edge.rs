@@ -58,6 +58,14 @@ fn overlay(port: u16) -> String {
 /// # Errors
 /// When it does not start.
 pub fn lone_edge(folder: &Path, origin: u16) -> Result<(Process, u16)> {
+    lone_edge_with(folder, origin, "")
+}
+
+/// The same with settings of its own.
+///
+/// # Errors
+/// When it does not start.
+pub fn lone_edge_with(folder: &Path, origin: u16, own: &str) -> Result<(Process, u16)> {
     let [port, metrics, admin] = std::array::from_fn(|_| free_port().unwrap_or_default());
     let config = format!(
         "accept: {{listen: ['127.0.0.1:{port}']}}\n\
@@ -65,7 +73,9 @@ pub fn lone_edge(folder: &Path, origin: u16) -> Result<(Process, u16)> {
         overlay(origin)
     );
     std::fs::write(folder.join("lone.yaml"), config)?;
-    let edge = Process::start("crackers-proxy", &["--config", "lone.yaml"], folder, "lone")?;
+    std::fs::write(folder.join("own.yaml"), own)?;
+    let files = ["--config", "lone.yaml", "--config", "own.yaml"];
+    let edge = Process::start("crackers-proxy", &files, folder, "lone")?;
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));

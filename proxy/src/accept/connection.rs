@@ -2,8 +2,6 @@
 //! message that is being answered stays here, unread, until its own head has been judged.
 
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,15 +9,16 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 
 use super::body::{BadBody, Follower};
 use super::head::{self, Framing};
+use super::socket::Socket;
 
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -28,30 +27,12 @@ const WRITE_BYTES: usize = 16 * 1024;
 /// Bytes of following messages that are taken in while one is being answered.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// A socket of either kind.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A socket file.
-    Unix(UnixStream),
-}
-
-impl Socket {
-    /// Who connects; nobody with an address on a socket file.
-    pub(super) fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_canonical()),
-            Self::Unix(_) => None,
-        }
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
     digest: Arc<SocketDigest>,
+    tls: Option<Arc<SslDigest>>,
     incoming: BytesMut,
     /// How many bytes of `incoming` belong to the message that is being answered.
     deliverable: usize,
@@ -71,13 +52,13 @@ pub enum NoHead {
 impl Connection {
     /// A connection on which nothing has been read.
     pub fn new(socket: Socket) -> Self {
-        let descriptor = match &socket {
-            Socket::Tcp(stream) => stream.as_raw_fd(),
-            Socket::Unix(stream) => stream.as_raw_fd(),
-        };
+        let tls = socket.tls().map(|(version, suite)| {
+            Arc::new(SslDigest::new(suite, version, None, None, Vec::new()))
+        });
         Self {
+            digest: Arc::new(SocketDigest::from_raw_fd(socket.descriptor())),
             socket,
-            digest: Arc::new(SocketDigest::from_raw_fd(descriptor)),
+            tls,
             incoming: BytesMut::new(),
             deliverable: 0,
             follower: Follower::new(Framing::Empty, 0),
@@ -98,11 +79,7 @@ impl Connection {
         if self.incoming.is_empty() {
             // An idle connection holds no buffer.
             self.incoming = BytesMut::new();
-            match &self.socket {
-                Socket::Tcp(stream) => stream.readable().await,
-                Socket::Unix(stream) => stream.readable().await,
-            }
-            .map_err(|_| NoHead::Closed)?;
+            self.socket.readable().await.map_err(|_| NoHead::Closed)?;
             self.read_more().await?;
         }
         Ok(())
@@ -177,11 +154,7 @@ impl Connection {
 
     async fn read_more(&mut self) -> Result<(), NoHead> {
         self.incoming.reserve(READ_BYTES);
-        let read = match &mut self.socket {
-            Socket::Tcp(stream) => stream.read_buf(&mut self.incoming).await,
-            Socket::Unix(stream) => stream.read_buf(&mut self.incoming).await,
-        };
-        match read {
+        match self.socket.read_buf(&mut self.incoming).await {
             Ok(bytes) if bytes > 0 => Ok(()),
             _ => Err(NoHead::Closed),
         }
@@ -190,27 +163,21 @@ impl Connection {
     fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [0; READ_BYTES];
         let mut buffer = ReadBuf::new(&mut space);
-        ready!(match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, &mut buffer),
-            Socket::Unix(stream) => Pin::new(stream).poll_read(context, &mut buffer),
-        })?;
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
         self.incoming.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let written = ready!(match &mut self.socket {
-                Socket::Tcp(stream) => Pin::new(stream).poll_write(context, &self.outgoing),
-                Socket::Unix(stream) => Pin::new(stream).poll_write(context, &self.outgoing),
-            })?;
+            let written = ready!(Pin::new(&mut self.socket).poll_write(context, &self.outgoing))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.outgoing.advance(written);
         }
         self.outgoing = BytesMut::new();
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 }
 
@@ -264,10 +231,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(context))?;
-        match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
 
@@ -281,14 +245,15 @@ impl Shutdown for Connection {
 
 impl UniqueID for Connection {
     fn id(&self) -> UniqueIDType {
-        match &self.socket {
-            Socket::Tcp(stream) => stream.as_raw_fd(),
-            Socket::Unix(stream) => stream.as_raw_fd(),
-        }
+        self.socket.descriptor()
     }
 }
 
-impl Ssl for Connection {}
+impl Ssl for Connection {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.clone()
+    }
+}
 impl Peek for Connection {}
 
 impl GetTimingDigest for Connection {

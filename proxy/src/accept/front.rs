@@ -10,8 +10,9 @@ use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::connection::{Connection, NoHead, Socket};
+use super::connection::{Connection, NoHead};
 use super::head::{self, Refusal};
+use super::socket::Socket;
 use crate::edge::Edge;
 use crate::phases::Phases;
 use crate::respond::Problem;

@@ -9,11 +9,13 @@ use ipnet::IpNet;
 use pingora::apps::HttpServerApp as _;
 use pingora_limits::inflight::{Guard, Inflight};
 use pingora_proxy::HttpProxy;
+use rustls::HandshakeKind;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::connection::Socket;
+use super::socket::Socket;
 use super::{Config, front};
 use crate::admit::client_address;
 use crate::edge::Edge;
@@ -25,6 +27,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A file; removed again at the end.
     Unix(UnixListener, PathBuf),
+    /// An address with TLS.
+    Tls(TcpListener, TlsAcceptor),
 }
 
 /// An address that cannot be listened on.
@@ -66,8 +70,12 @@ fn refused(address: String, key: &'static str, source: std::io::Error) -> BindEr
 ///
 /// # Errors
 /// The first address that cannot be had, and why.
-pub async fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
+pub async fn bind(config: &Config, tls: &TlsAcceptor) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
+    for address in &config.tls.listen {
+        let bound = bind_tcp(address, "accept.tls.listen").await?;
+        listeners.push(Listener::Tls(bound, tls.clone()));
+    }
     for address in &config.listen {
         listeners.push(Listener::Tcp(bind_tcp(address, "accept.listen").await?));
     }
@@ -99,16 +107,24 @@ impl Listener {
     /// The address as a person writes it; the real port where 0 was asked for.
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) => listener
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener
                 .local_addr()
                 .map_or_else(|_| "unknown".to_owned(), |address| address.to_string()),
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
 
+    /// What makes TLS of its connections.
+    fn tls(&self) -> Option<TlsAcceptor> {
+        match self {
+            Self::Tls(_, acceptor) => Some(acceptor.clone()),
+            Self::Tcp(_) | Self::Unix(..) => None,
+        }
+    }
+
     async fn accept(&self) -> std::io::Result<Socket> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 Ok(Socket::Tcp(stream))
@@ -230,9 +246,12 @@ async fn take(
             continue;
         };
         let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
+        let tls = listener.tls();
         connections.spawn(async move {
             edge.metrics.connections.inc();
-            front::serve(socket, Arc::clone(&edge), proxy, stop).await;
+            if let Some(socket) = with_tls(socket, tls, &edge).await {
+                front::serve(socket, Arc::clone(&edge), proxy, stop).await;
+            }
             edge.metrics.connections.dec();
             drop(place);
         });
@@ -241,4 +260,24 @@ async fn take(
         // Left behind it would be taken for a leftover at the next start.
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Makes TLS of a connection where its listener has it; `None` when the handshake fails or takes too long.
+async fn with_tls(socket: Socket, tls: Option<TlsAcceptor>, edge: &Edge) -> Option<Socket> {
+    let (stream, acceptor) = match (socket, tls) {
+        (Socket::Tcp(stream), Some(acceptor)) => (stream, acceptor),
+        (socket, _) => return Some(socket),
+    };
+    let within = Duration::from_millis(edge.config.accept.tls.handshake_timeout_ms);
+    let outcome = match tokio::time::timeout(within, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) => {
+            (Some(stream), "resumed")
+        }
+        Ok(Ok(stream)) => (Some(stream), "full"),
+        Ok(Err(_)) => (None, "failed"),
+        Err(_) => (None, "too_slow"),
+    };
+    let (stream, label) = outcome;
+    edge.metrics.handshakes.with_label_values(&[label]).inc();
+    stream.map(|stream| Socket::Tls(Box::new(stream)))
 }

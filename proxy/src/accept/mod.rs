@@ -6,6 +6,8 @@ pub mod connection;
 mod front;
 pub mod head;
 mod listener;
+mod socket;
+pub mod tls;
 
 use std::path::PathBuf;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Unix sockets to listen on.
     pub listen_unix: Vec<PathBuf>,
+    /// TLS.
+    pub tls: tls::Config,
     /// Threads that serve; 0 means one for each core.
     pub threads: usize,
     /// The most connections at once.
@@ -50,10 +54,11 @@ impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
         problems.require(
-            !self.listen.is_empty() || !self.listen_unix.is_empty(),
+            !self.listen.is_empty() || !self.listen_unix.is_empty() || !self.tls.listen.is_empty(),
             format!("{path}.listen"),
-            "needs at least one address here or in listen_unix",
+            "needs at least one address here, in listen_unix or in tls.listen",
         );
+        self.tls.check(&format!("{path}.tls"), problems);
         for (index, address) in self.listen.iter().enumerate() {
             problems.require(
                 address.parse::<std::net::SocketAddr>().is_ok(),

@@ -18,6 +18,10 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections beyond the limit.
     pub connections_refused: IntCounter,
+    /// TLS handshakes, by outcome.
+    pub handshakes: IntCounterVec,
+    /// Changed certificates, taken or refused.
+    pub certificates_read: IntCounterVec,
     /// Heads refused, by reason.
     pub heads_refused: IntCounterVec,
     /// Requests kept out, by reason.
@@ -105,6 +109,16 @@ impl Metrics {
             connections_refused: counter(
                 "accept_connections_refused_total",
                 "Connections beyond the limit",
+            ),
+            handshakes: counters(
+                "accept_tls_handshakes_total",
+                "TLS handshakes",
+                &["outcome"],
+            ),
+            certificates_read: counters(
+                "accept_tls_certificates_read_total",
+                "Changed certificates",
+                &["outcome"],
             ),
             heads_refused: counters("accept_heads_refused_total", "Heads refused", &["reason"]),
             refused: counters("admit_refused_total", "Requests kept out", &["reason"]),

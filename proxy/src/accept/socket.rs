@@ -1,0 +1,111 @@
+//! A client's socket of any kind, read and written in one way.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+/// See the module.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A socket file.
+    Unix(UnixStream),
+    /// TCP with TLS on it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// Who connects; nobody with an address on a socket file.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) => return None,
+        };
+        Some(stream.peer_addr().ok()?.ip().to_canonical())
+    }
+
+    /// Its file descriptor.
+    pub(super) fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+        }
+    }
+
+    /// The protocol version and cipher suite of its TLS.
+    pub(super) fn tls(&self) -> Option<(String, String)> {
+        let Self::Tls(stream) = self else {
+            return None;
+        };
+        let session = stream.get_ref().1;
+        let version = session.protocol_version();
+        let suite = session.negotiated_cipher_suite();
+        Some((
+            version.map_or_else(String::new, |version| format!("{version:?}")),
+            suite.map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        ))
+    }
+
+    /// Waits until there may be something to read, without holding a buffer.
+    ///
+    /// # Errors
+    /// When the socket has failed.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+            // What was decrypted along with the message before is not seen by the system.
+            Self::Tls(stream) if stream.get_ref().1.wants_read() => {
+                stream.get_ref().0.readable().await
+            }
+            Self::Tls(_) => Ok(()),
+        }
+    }
+}
+
+macro_rules! each {
+    ($socket:expr, $stream:ident => $done:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $done,
+            Socket::Unix($stream) => $done,
+            Socket::Tls($stream) => $done,
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(&mut *self, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut *self, stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}

@@ -1,0 +1,200 @@
+//! TLS at the edge: certificates by name, taken anew when they change, and the way from plain HTTP.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use crackers_tests::lone_edge::{lone_edge_with, raw_origin};
+use crackers_tests::process::free_port;
+use crackers_tests::raw::exchange;
+use crackers_tests::stack::{Setup, Stack};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Whoever signs the certificates of a test.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Ok(Self(CertifiedIssuer::self_signed(
+            params,
+            KeyPair::generate()?,
+        )?))
+    }
+
+    /// Writes a certificate for a name and its key into a folder.
+    fn sign(&self, folder: &Path, file: &str, name: &str) -> Result<()> {
+        let key = KeyPair::generate()?;
+        let params = CertificateParams::new(vec![name.to_owned()])?;
+        let certificate = params.signed_by(&key, &self.0)?;
+        std::fs::write(folder.join(format!("{file}.key")), key.serialize_pem())?;
+        std::fs::write(folder.join(format!("{file}.pem")), certificate.pem())?;
+        Ok(())
+    }
+
+    /// A client that believes this authority only.
+    fn client(&self) -> Result<TlsConnector> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.0.der().clone())?;
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// An answer over TLS, as text, from the server that has this name. Whether its session was resumed.
+async fn ask(client: &TlsConnector, port: u16, name: &str, path: &str) -> Result<(String, bool)> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut stream = client.connect(name.to_owned().try_into()?, stream).await?;
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let kind = stream.get_ref().1.handshake_kind();
+    let is_resumed = kind == Some(rustls::HandshakeKind::Resumed);
+    Ok((String::from_utf8_lossy(&answer).into_owned(), is_resumed))
+}
+
+fn settings(folder: &Path, port: u16) -> String {
+    let pair = |file: &str| {
+        let at = folder.join(file);
+        let at = at.display();
+        format!("{{certificate_file: '{at}.pem', key_file: '{at}.key'}}")
+    };
+    format!(
+        "accept: {{tls: {{listen: ['127.0.0.1:{port}'], certificates: [{}, {}], reload_interval_ms: 50, redirect: false, redirect_port: {port}}}}}\n",
+        pair("shop"),
+        pair("wild")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_name_gets_its_certificate_and_answers_are_those_of_plain_http() -> Result<()> {
+    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
+    authority.sign(folder.path(), "shop", "shop.example.in")?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let edge = settings(folder.path(), port);
+    let shop = Stack::of(Setup {
+        edge: &edge,
+        ..Setup::default()
+    });
+    let shop = shop.await?;
+    let client = authority.client()?;
+    for name in ["shop.example.in", "www.example.org"] {
+        let (answer, _) = ask(&client, port, name, "/api/shop").await?;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.contains("max-age=31536000; includeSubDomains"),
+            "{answer}"
+        );
+    }
+    // Nobody has a certificate for this name, and nobody pretends to.
+    assert!(ask(&client, port, "shop.example.com", "/").await.is_err());
+    let (second, is_resumed) = ask(&client, port, "shop.example.in", "/api/shop").await?;
+    assert!(
+        is_resumed,
+        "a client that comes back saves the key exchange"
+    );
+    assert!(second.contains("crackers; hit"), "{second}");
+    assert!(
+        shop.edge_metric("crackers_edge_accept_tls_handshakes_total{outcome=\"full\"}")
+            .await?
+            >= 2.0
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_certificates_are_taken_and_broken_ones_are_not() -> Result<()> {
+    let (old, new) = (Authority::new()?, Authority::new()?);
+    let (folder, port) = (tempfile::tempdir()?, free_port()?);
+    old.sign(folder.path(), "shop", "shop.example.in")?;
+    old.sign(folder.path(), "wild", "*.example.org")?;
+    let edge = settings(folder.path(), port);
+    let shop = Stack::of(Setup {
+        edge: &edge,
+        ..Setup::default()
+    });
+    let shop = shop.await?;
+    let asks = async |authority: &Authority| {
+        ask(&authority.client()?, port, "shop.example.in", "/health").await
+    };
+    asks(&old).await.context("the old one is good")?;
+    assert!(asks(&new).await.is_err());
+
+    std::fs::write(folder.path().join("shop.pem"), "no certificate")?;
+    shop.wait_for("it is refused", async || {
+        Ok(shop
+            .edge
+            .log()
+            .contains("changed certificates are not taken"))
+    })
+    .await?;
+    asks(&old).await.context("the old one is still in use")?;
+
+    new.sign(folder.path(), "shop", "shop.example.in")?;
+    shop.wait_for("the new one is in use", async || {
+        Ok(asks(&new).await.is_ok())
+    })
+    .await?;
+    assert!(asks(&old).await.is_err());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_requests_are_sent_to_tls_but_for_health_and_proofs_of_the_name() -> Result<()> {
+    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
+    authority.sign(folder.path(), "shop", "shop.example.in")?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let own = settings(folder.path(), port).replace("redirect: false", "redirect: true");
+    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+    let (_edge, plain) = lone_edge_with(folder.path(), origin, &own)?;
+    let ask = |path: &str| {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: shop.example.in:{plain}\r\nConnection: close\r\n\r\n"
+        );
+        Ok::<_, std::io::Error>(exchange(plain, head.as_bytes())?.0)
+    };
+    let sent = ask("/catalogue?q=rocket")?;
+    assert!(sent.starts_with("HTTP/1.1 308"), "{sent}");
+    let there = format!("https://shop.example.in:{port}/catalogue?q=rocket");
+    assert!(sent.contains(&there), "{sent}");
+    assert!(
+        !sent.to_lowercase().contains("strict-transport-security"),
+        "{sent}"
+    );
+    for stays in ["/health", "/.well-known/acme-challenge/token"] {
+        assert!(ask(stays)?.starts_with("HTTP/1.1 200"), "{stays}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_certificate_is_named_before_any_port_is_bound() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("own.yaml"),
+        settings(folder.path(), free_port()?),
+    )?;
+    for arguments in [
+        &["--config", "own.yaml", "--test"][..],
+        &["--config", "own.yaml"],
+    ] {
+        let said = crackers_tests::process::run("crackers-proxy", arguments, folder.path());
+        let said = said.err().context("it was taken")?.to_string();
+        assert!(
+            said.contains("accept.tls.certificates.0") && said.contains("shop.pem"),
+            "{said}"
+        );
+    }
+    Ok(())
+}
