@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load storefront e2e mongod
+.PHONY: help setup run test check bench compare load kill flash cut storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -46,6 +46,16 @@ compare: ## CPU time per request against nginx, on this machine (needs nginx and
 
 load: ## Durable orders a second through the edge, on both databases (needs wrk)
 	benches/load/orders
+
+ROUNDS ?= 20
+kill: ## Kill origins, edge and MongoDB in the middle of rushes of orders, ROUNDS times each
+	CRACKERS_KILL_ROUNDS=$(ROUNDS) cargo test --locked -p crackers-tests --test end_to_end shop::kills -- --test-threads 1
+
+flash: ## 2,000 buyers on 500 pieces, on both databases, with one origin and with three
+	CRACKERS_FLASH_BUYERS=2000 cargo test --locked -p crackers-tests --test end_to_end shop::kills::flash -- --test-threads 1
+
+cut: ## Cut SQLite's power at hundreds of places of a long rush of orders
+	CRACKERS_CUT_ORDERS=8000 CRACKERS_CUTS=300 cargo test --locked -p crackers-power-cut
 
 mongod: ## A real MongoDB server for the tests, into target/mongod
 	.ci/get-mongod

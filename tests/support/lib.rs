@@ -5,4 +5,5 @@ pub mod lone_edge;
 pub mod mongod;
 pub mod process;
 pub mod raw;
+pub mod replica_set;
 pub mod stack;

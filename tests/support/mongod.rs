@@ -45,6 +45,15 @@ impl Mongod {
     /// # Errors
     /// When it does not become a primary, and in CI when there is no binary.
     pub fn start() -> Result<Option<Self>> {
+        let Some(server) = Self::spawn()? else {
+            return Ok(None);
+        };
+        server.wait_for_primary()?;
+        Ok(Some(server))
+    }
+
+    /// Starts a server that is no primary yet.
+    pub(crate) fn spawn() -> Result<Option<Self>> {
         let Some(binary) = binary() else {
             ensure!(
                 std::env::var("CI").as_deref() != Ok("true"),
@@ -62,13 +71,17 @@ impl Mongod {
             folder: tempfile::tempdir()?.keep(),
             port: free_port()?,
         };
-        server.restart()?;
+        server.launch()?;
         Ok(Some(server))
     }
 
     /// Where to reach it.
     pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?replicaSet=crackers", self.port)
+        format!("mongodb://{}/?replicaSet=crackers", self.host())
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Starts it, or starts it again on the data that it left.
@@ -76,6 +89,11 @@ impl Mongod {
     /// # Errors
     /// When it does not become a primary.
     pub fn restart(&self) -> Result<()> {
+        self.launch()?;
+        self.wait_for_primary()
+    }
+
+    fn launch(&self) -> Result<()> {
         let watch = r#""$1" --bind_ip 127.0.0.1 --port "$2" --dbpath "$3" --replSet crackers --wiredTigerCacheSizeGB 0.25 \
             --quiet --logpath "$3/log" --pidfilepath "$3/pid" & server=$!; while kill -0 "$4" 2>/dev/null; do sleep 0.5; done; \
             kill -9 $server 2>/dev/null; rm -rf "$3""#;
@@ -92,6 +110,10 @@ impl Mongod {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
+        Ok(())
+    }
+
+    fn wait_for_primary(&self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -138,10 +160,14 @@ fn binary() -> Option<PathBuf> {
         .find(|path: &PathBuf| Path::is_file(path))
 }
 
+/// A client of this one server, whatever its state.
+pub(crate) async fn direct(host: &str) -> Result<mongodb::Client> {
+    let uri = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=500");
+    Ok(mongodb::Client::with_uri_str(uri).await?)
+}
+
 async fn become_primary(port: u16) -> Result<()> {
-    let direct =
-        format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=500");
-    let client = mongodb::Client::with_uri_str(direct).await?;
+    let client = direct(&format!("127.0.0.1:{port}")).await?;
     let admin = client.database("admin");
     let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
     let config = doc! { "replSetInitiate": { "_id": "crackers", "members": [member] } };

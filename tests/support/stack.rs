@@ -102,12 +102,7 @@ impl Stack {
         let config = edge_config(port, metrics, admin, &origin_ports);
         std::fs::write(path.join("edge.yaml"), config)?;
         std::fs::write(path.join("edge-own.yaml"), setup.edge)?;
-        let edge = Process::start(
-            "crackers-proxy",
-            &["--config", "edge.yaml", "--config", "edge-own.yaml"],
-            path,
-            "edge",
-        )?;
+        let edge = start_edge(path)?;
         let stack = Self {
             origins: processes,
             origin_ports,
@@ -151,6 +146,15 @@ impl Stack {
     /// When it cannot be started.
     pub fn restart_origin(&mut self, number: usize) -> Result<()> {
         self.origins[number] = start_origin(self.folder.path(), number)?;
+        Ok(())
+    }
+
+    /// Starts the edge again that was killed.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_edge(&mut self) -> Result<()> {
+        self.edge = start_edge(self.folder.path())?;
         Ok(())
     }
 
@@ -285,6 +289,15 @@ fn edge_config(port: u16, metrics: u16, admin: u16, origins: &[u16]) -> String {
          forward:\n  groups:\n    - name: origin\n      servers: [{}]\n      \
          health: {{path: /api/health/live, interval_ms: 200, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 2}}\n",
         servers.join(", ")
+    )
+}
+
+fn start_edge(folder: &Path) -> Result<Process> {
+    Process::start(
+        "crackers-proxy",
+        &["--config", "edge.yaml", "--config", "edge-own.yaml"],
+        folder,
+        "edge",
     )
 }
 

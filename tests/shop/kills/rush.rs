@@ -1,0 +1,186 @@
+//! Buyers who order more than there is, each insisting on his key, and what must be true afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use crackers_origin::database::Database;
+use crackers_origin::database::settings::{Config, Kind};
+use crackers_tests::stack::{PATIENCE, Stack};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::shop::orders::{order_of, stocked};
+
+/// What one order of the rush takes.
+const PIECES: u32 = 15;
+/// Between the first tries of two buyers, so that every harm finds some in flight.
+const BETWEEN: Duration = Duration::from_millis(40);
+
+/// One crowd in front of one product.
+pub(super) struct Rush {
+    url: String,
+    client: reqwest::Client,
+    product: String,
+    order: Value,
+    /// How many orders there is enough for.
+    enough: usize,
+    /// Makes the keys of this rush its own.
+    name: String,
+}
+
+/// The order number that each buyer was told, by his number; `None` where too little was left.
+type Told = BTreeMap<usize, Option<String>>;
+
+impl Rush {
+    /// Puts enough for so many orders on the shelf.
+    pub(super) async fn of(shop: &Stack, enough: usize, pieces: u32) -> Result<Self> {
+        let stock = u32::try_from(enough)? * pieces;
+        let product = stocked(shop, stock).await?;
+        let id = product["id"].as_str().context("no id")?.to_owned();
+        Ok(Self {
+            url: format!("{}/api/orders", shop.url),
+            client: reqwest::Client::builder().timeout(PATIENCE).build()?,
+            order: order_of(shop, &id, pieces).await?,
+            product: id,
+            enough,
+            name: crackers_shared::request_id::generate(),
+        })
+    }
+
+    /// Enough for so many orders of fifteen pieces.
+    pub(super) async fn ordinary(shop: &Stack, enough: usize) -> Result<Self> {
+        Self::of(shop, enough, PIECES).await
+    }
+
+    /// Lets the buyers come, one after the other, or all at once.
+    pub(super) fn begin(
+        &self,
+        buyers: usize,
+        at_once: bool,
+    ) -> Vec<JoinHandle<Result<Option<String>>>> {
+        let come = |buyer: usize| {
+            let (url, client, order) = (self.url.clone(), self.client.clone(), self.order.clone());
+            let key = self.key(buyer);
+            tokio::spawn(async move {
+                if !at_once {
+                    tokio::time::sleep(BETWEEN * u32::try_from(buyer)?).await;
+                }
+                insist(&client, &url, &order, &key).await
+            })
+        };
+        (0..buyers).map(come).collect()
+    }
+
+    /// Waits for all of them and shows that nobody was lied to.
+    pub(super) async fn end(
+        &self,
+        shop: &Stack,
+        buyers: Vec<JoinHandle<Result<Option<String>>>>,
+    ) -> Result<()> {
+        let mut told = Told::new();
+        for (buyer, result) in buyers.into_iter().enumerate() {
+            told.insert(buyer, result.await??);
+        }
+        let sold: Vec<_> = told.values().flatten().cloned().collect();
+        let distinct: BTreeSet<_> = sold.iter().cloned().collect();
+        assert_eq!(
+            distinct.len(),
+            sold.len(),
+            "one order went to two buyers: {told:?}"
+        );
+        assert_eq!(sold.len(), self.enough, "exactly what there was is sold");
+        self.is_kept(shop, &distinct)?;
+        self.same_answer_again(&told).await?;
+        // One more finds nothing: no piece came back from nowhere.
+        let late = insist(&self.client, &self.url, &self.order, &self.key(told.len())).await?;
+        assert_eq!(late, None, "a piece came back from nowhere");
+        ledger_holds(shop, &self.product, 0).await
+    }
+
+    fn key(&self, buyer: usize) -> String {
+        format!("{}-{buyer:05}", self.name)
+    }
+
+    /// As many orders as acknowledgements, and the same ones.
+    fn is_kept(&self, shop: &Stack, told: &BTreeSet<String>) -> Result<()> {
+        let listed = shop.command(&["order", "list", "--limit", "1000"])?;
+        let words = listed
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        let newest: Vec<_> = words.take(self.enough).map(str::to_owned).collect();
+        assert_eq!(&newest.into_iter().collect::<BTreeSet<_>>(), told);
+        Ok(())
+    }
+
+    /// Whoever was given an order is given the same one for the same key.
+    async fn same_answer_again(&self, told: &Told) -> Result<()> {
+        for (buyer, number) in told.iter().filter(|(_, number)| number.is_some()) {
+            let again = insist(&self.client, &self.url, &self.order, &self.key(*buyer)).await?;
+            assert_eq!(&again, number, "buyer {buyer} was given another order");
+        }
+        Ok(())
+    }
+}
+
+/// Sends one order until it is answered for good: 201, or 409 that there is too little. Its number.
+async fn insist(
+    client: &reqwest::Client,
+    url: &str,
+    order: &Value,
+    key: &str,
+) -> Result<Option<String>> {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    loop {
+        let request = client.post(url).json(order).header("idempotency-key", key);
+        let said = match request.send().await {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                (status, answer.json().await.unwrap_or(Value::Null))
+            }
+            Err(error) => (0, Value::from(error.to_string())),
+        };
+        match said {
+            (201, Value::Object(placed)) => {
+                return Ok(placed["number"].as_str().map(str::to_owned));
+            }
+            (409, problem) if problem["code"] == "stock_too_low" => return Ok(None),
+            other => ensure!(Instant::now() < deadline, "{key}: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Stock is what its ledger adds up to, and as many pieces as it should be.
+async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
+    let database = Box::pin(Database::open(&settings(shop)?)).await?;
+    let stock = database
+        .stock(product)
+        .await?
+        .context("no stock")?
+        .available;
+    let rows = database.stock_movements(product, 10_000).await?;
+    let sum: i64 = rows.iter().map(|row| row.delta).sum();
+    assert_eq!(
+        (stock, sum),
+        (pieces, pieces),
+        "stock and the sum of its ledger"
+    );
+    Ok(())
+}
+
+/// Where the shop keeps its data.
+fn settings(shop: &Stack) -> Result<Config> {
+    let whole: crackers_origin::config::Config =
+        serde_yaml::from_str(crackers_origin::config::DEFAULTS)?;
+    let mut config = whole.database;
+    config.sqlite.file = shop.folder.path().join(&config.sqlite.file);
+    let own = std::fs::read_to_string(shop.folder.path().join("origin-own.yaml"))?;
+    let own: serde_yaml::Value = serde_yaml::from_str(&own)?;
+    let mongodb = &own["database"]["mongodb"];
+    if let (Some(uri), Some(name)) = (mongodb["uri"].as_str(), mongodb["database"].as_str()) {
+        config.kind = Kind::Mongodb;
+        (config.mongodb.uri, config.mongodb.database) = (uri.to_owned(), name.to_owned());
+    }
+    Ok(config)
+}

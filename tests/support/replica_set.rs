@@ -1,0 +1,93 @@
+//! A replica set of three real MongoDB servers, whose primary can be made to step down.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use mongodb::bson::{Document, doc};
+
+use crate::mongod::{Mongod, direct};
+use crate::process::PATIENCE;
+
+/// Three servers.
+pub struct ReplicaSet(Vec<Mongod>);
+
+impl ReplicaSet {
+    /// Starts three servers and waits for a primary; `None` where there is no binary. Not for a runtime's own threads.
+    ///
+    /// # Errors
+    /// When there is no primary in time.
+    pub fn start() -> Result<Option<Self>> {
+        let mut members = Vec::new();
+        for _ in 0..3 {
+            let Some(member) = Mongod::spawn()? else {
+                return Ok(None);
+            };
+            members.push(member);
+        }
+        let set = Self(members);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(set.initiate())?;
+        Ok(Some(set))
+    }
+
+    /// Where to reach it.
+    pub fn uri(&self) -> String {
+        let hosts: Vec<_> = self.0.iter().map(Mongod::host).collect();
+        format!("mongodb://{}/?replicaSet=crackers", hosts.join(","))
+    }
+
+    /// Makes the primary step down, and waits until there is another.
+    ///
+    /// # Errors
+    /// When there is no other in time.
+    pub async fn step_down(&self) -> Result<()> {
+        let before = self.primary().await?;
+        let admin = direct(&before).await?.database("admin");
+        let command = doc! { "replSetStepDown": 20, "secondaryCatchUpPeriodSecs": 10 };
+        admin.run_command(command).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.primary().await? != before {
+                return Ok(());
+            }
+        }
+        bail!("the primary did not step down")
+    }
+
+    async fn initiate(&self) -> Result<()> {
+        let member = |(id, host): (usize, String)| doc! { "_id": i64::try_from(id).unwrap_or(0), "host": host };
+        let hosts = self.0.iter().map(Mongod::host).enumerate();
+        let members: Vec<Document> = hosts.map(member).collect();
+        let settings = doc! { "electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500 };
+        let config = doc! { "_id": "crackers", "members": members, "settings": settings };
+        let first = self.0.first().context("no member")?.host();
+        let admin = direct(&first).await?.database("admin");
+        let deadline = Instant::now() + PATIENCE;
+        // All three must answer before it can be initiated.
+        while let Err(error) = admin.run_command(doc! { "replSetInitiate": &config }).await {
+            if Instant::now() > deadline {
+                return Err(error.into());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.primary().await.map(|_| ())
+    }
+
+    /// The host of the primary, once there is one.
+    async fn primary(&self) -> Result<String> {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while Instant::now() < deadline {
+            for member in &self.0 {
+                let admin = direct(&member.host()).await?.database("admin");
+                let hello = admin.run_command(doc! { "hello": 1 }).await;
+                if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
+                    return Ok(member.host());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the set has no primary")
+    }
+}
