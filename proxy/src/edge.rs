@@ -55,12 +55,11 @@ impl Edge {
     pub fn new(config: Arc<Config>, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let dispatch = Arc::new(Dispatch::new(config.dispatch.clone(), Arc::clone(&metrics)));
-        let upstreams = Arc::new(Upstreams::new(&config.forward));
+        let upstreams = Arc::new(Upstreams::new(&config.forward, &clock, &metrics));
         let client = UpstreamClient::new(
             config.forward.idle_connections_max,
             Arc::clone(&upstreams),
             Arc::clone(&dispatch),
-            Arc::clone(&metrics),
         );
         let cache = Cache::new(
             config.cache.clone(),

@@ -9,11 +9,13 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::context::Context;
 use crate::edge::Edge;
+use crate::forward::client::is_gateway_error;
+use crate::forward::group::Asker;
 use crate::forward::headers;
 use crate::forward::upstreams::InFlight;
 use crate::request;
@@ -50,8 +52,14 @@ impl ProxyHttp for Phases {
     ) -> Result<Box<HttpPeer>> {
         let route = self.edge.upstreams.route(session.req_header().uri.path());
         let (timeouts, group) = route.ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
+        let asker = Asker {
+            address: context.client.ip,
+            path: session.req_header().uri.path(),
+        };
         let unavailable = || Error::new(ErrorType::HTTPStatus(503));
-        let chosen = group.choose(&context.tried).ok_or_else(unavailable)?;
+        let chosen = group
+            .choose(&asker, &context.tried)
+            .ok_or_else(unavailable)?;
         context.upstream = Some(chosen.server.address.clone());
         context.in_flight = Some(InFlight::of(&chosen.server));
         context.tried.push(Arc::clone(&chosen.server));
@@ -66,6 +74,7 @@ impl ProxyHttp for Phases {
         error: Box<Error>,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("Peer: {peer}"));
+        request::report(&self.edge, session, context, false);
         error.set_retry(request::may_retry(&self.edge, session, context));
         error
     }
@@ -94,6 +103,8 @@ impl ProxyHttp for Phases {
         if is_repeatable && reused {
             // An idle connection that the origin closed says nothing about the origin.
             context.tried.pop();
+        } else if error.esource() == &ErrorSource::Upstream {
+            request::report(&self.edge, session, context, false);
         }
         error.set_retry(
             is_repeatable && (reused || request::may_retry(&self.edge, session, context)),
@@ -109,6 +120,8 @@ impl ProxyHttp for Phases {
     ) -> Result<()> {
         let mut fields = answer.headers.clone();
         self.edge.dispatch.heard(&fields);
+        let is_good = !is_gateway_error(answer.status);
+        request::report(&self.edge, session, context, is_good);
         let is_stream = fields
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));

@@ -316,14 +316,15 @@ pub fn prepare(session: &Session, upstream: &mut RequestHeader, context: &Contex
 /// Whether another origin may be tried.
 pub fn may_retry(edge: &Edge, session: &Session, context: &Context) -> bool {
     let group = edge.upstreams.route(session.req_header().uri.path());
-    let may = group.is_some_and(|(_, group)| {
-        context.tried.len() < group.servers.len()
-            && context.tried.len() <= edge.upstreams.retries_max as usize
-    });
-    if let (true, Some((_, group))) = (may, group) {
-        edge.metrics.retries.with_label_values(&[&group.name]).inc();
+    group.is_some_and(|(_, group)| group.may_retry(context.tried.len(), edge.upstreams.retries_max))
+}
+
+/// Tells the group how the origin that was tried last did.
+pub fn report(edge: &Edge, session: &Session, context: &Context, is_good: bool) {
+    let group = edge.upstreams.route(session.req_header().uri.path());
+    if let (Some((_, group)), Some(server)) = (group, context.tried.last()) {
+        group.report(server, is_good);
     }
-    may
 }
 
 /// A successful unsafe request makes what is stored of its path, and of those that its answer names, out of date

@@ -1,5 +1,7 @@
 //! Stage `forward`: several origins, ids on their way.
 
+mod balancing;
+
 use std::sync::Arc;
 
 use anyhow::Result;

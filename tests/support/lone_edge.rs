@@ -66,19 +66,44 @@ pub fn lone_edge(folder: &Path, origin: u16) -> Result<(Process, u16)> {
 /// # Errors
 /// When it does not start.
 pub fn lone_edge_with(folder: &Path, origin: u16, own: &str) -> Result<(Process, u16)> {
+    let edge = lone_edge_of(folder, &overlay(origin), own)?;
+    Ok((edge.process, edge.port))
+}
+
+/// An edge alone.
+pub struct LoneEdge {
+    /// Itself.
+    pub process: Process,
+    /// Where people reach it.
+    pub port: u16,
+    /// Where its metrics are.
+    pub metrics: u16,
+    /// Where it is steered from.
+    pub admin: u16,
+}
+
+/// An edge alone, with these groups of origins, and settings of its own laid over them.
+///
+/// # Errors
+/// When it does not start.
+pub fn lone_edge_of(folder: &Path, groups: &str, own: &str) -> Result<LoneEdge> {
     let [port, metrics, admin] = std::array::from_fn(|_| free_port().unwrap_or_default());
     let config = format!(
         "accept: {{listen: ['127.0.0.1:{port}']}}\n\
-         telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n{}",
-        overlay(origin)
+         telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n{groups}"
     );
     std::fs::write(folder.join("lone.yaml"), config)?;
     std::fs::write(folder.join("own.yaml"), own)?;
     let files = ["--config", "lone.yaml", "--config", "own.yaml"];
-    let edge = Process::start("crackers-proxy", &files, folder, "lone")?;
+    let process = Process::start("crackers-proxy", &files, folder, "lone")?;
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok((edge, port))
+    Ok(LoneEdge {
+        process,
+        port,
+        metrics,
+        admin,
+    })
 }

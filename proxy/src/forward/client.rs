@@ -13,19 +13,26 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 
+use super::group::{Asker, Group};
 use super::headers;
-use super::upstreams::{Chosen, Group, InFlight, Server};
+use super::upstreams::{Chosen, InFlight};
 use super::{Timeouts, Upstreams};
 use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
 use crate::dispatch::{Dispatch, Permit};
-use crate::telemetry::Metrics;
 
 /// See the module.
 pub struct UpstreamClient {
     connector: Arc<Connector>,
     upstreams: Arc<Upstreams>,
     dispatch: Arc<Dispatch>,
-    metrics: Arc<Metrics>,
+}
+
+/// Whether an answer says that the origin could not answer.
+pub fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// A session and what it occupies.
@@ -40,18 +47,12 @@ struct Exchange {
 
 impl UpstreamClient {
     /// A client with a pool of its own.
-    pub fn new(
-        idle_max: usize,
-        upstreams: Arc<Upstreams>,
-        dispatch: Arc<Dispatch>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(idle_max: usize, upstreams: Arc<Upstreams>, dispatch: Arc<Dispatch>) -> Self {
         let connector = Arc::new(Connector::new(Some(ConnectorOptions::new(idle_max))));
         Self {
             connector,
             upstreams,
             dispatch,
-            metrics,
         }
     }
 
@@ -70,35 +71,45 @@ impl UpstreamClient {
                         retry_after_seconds: full.retry_after_seconds,
                     })?,
             );
+        self.tries(&request, timeouts, group, path, &permit).await
+    }
+
+    /// One server after the other, as far as retries are allowed. A gateway's error is an answer, but a bad one.
+    async fn tries(
+        &self,
+        request: &FetchRequest,
+        timeouts: &Timeouts,
+        group: &Group,
+        path: &str,
+        permit: &Arc<Permit>,
+    ) -> Result<Fetched, FetchError> {
         let mut tried = Vec::new();
+        let asker = Asker {
+            address: None,
+            path,
+        };
         loop {
-            let Some(chosen) = group.choose(&tried) else {
+            let Some(chosen) = group.choose(&asker, &tried) else {
                 return Err(FetchError::Unreachable(format!(
                     "no server of {} is left",
                     group.name
                 )));
             };
-            let server = Arc::clone(&chosen.server);
-            tried.push(Arc::clone(&server));
-            match self.once(&request, &chosen, timeouts, &permit).await {
-                Ok(fetched) => return Ok(fetched),
+            tried.push(Arc::clone(&chosen.server));
+            match self.once(request, &chosen, timeouts, permit).await {
+                Ok(fetched) => {
+                    group.report(&chosen.server, !is_gateway_error(fetched.status));
+                    return Ok(fetched);
+                }
                 Err(error) => {
-                    self.metrics
-                        .upstream_failures
-                        .with_label_values(&[&group.name, &server.address])
-                        .inc();
-                    tracing::debug!(server = %server.address, %error, "an origin gave no answer");
-                    if !self.may_retry(group, &tried) {
+                    group.report(&chosen.server, false);
+                    tracing::debug!(server = %chosen.server.address, %error, "an origin gave no answer");
+                    if !group.may_retry(tried.len(), self.upstreams.retries_max) {
                         return Err(error);
                     }
-                    self.metrics.retries.with_label_values(&[&group.name]).inc();
                 }
             }
         }
-    }
-
-    fn may_retry(&self, group: &Group, tried: &[Arc<Server>]) -> bool {
-        tried.len() <= self.upstreams.retries_max as usize && tried.len() < group.servers.len()
     }
 
     /// One try; a connection that was reused and turns out to be closed is replaced by a new one.

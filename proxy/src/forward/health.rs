@@ -9,7 +9,10 @@ use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, HealthObserve, HttpHealthCheck};
 use tokio::sync::watch::Receiver;
 
-use super::upstreams::{Group, Server};
+use crackers_shared::clock::Clock;
+
+use super::group::Group;
+use super::upstreams::Server;
 use super::{GroupConfig, Upstreams};
 use crate::telemetry::Metrics;
 
@@ -18,7 +21,10 @@ use crate::telemetry::Metrics;
 ///
 /// # Errors
 /// When the health path is none.
-pub(super) fn check(config: &GroupConfig) -> pingora::Result<Box<dyn HealthCheck + Send + Sync>> {
+pub(super) fn check(
+    config: &GroupConfig,
+    clock: &Clock,
+) -> pingora::Result<Box<dyn HealthCheck + Send + Sync>> {
     let mut check = HttpHealthCheck::new("health-check", false);
     let limit = Some(Duration::from_millis(config.health.timeout_ms));
     let options = &mut check.peer_template.options;
@@ -32,17 +38,20 @@ pub(super) fn check(config: &GroupConfig) -> pingora::Result<Box<dyn HealthCheck
     check.req = head;
     check.consecutive_success = config.health.healthy_after as usize;
     check.consecutive_failure = config.health.unhealthy_after as usize;
-    check.health_changed_callback = Some(Box::new(Tell(config.name.clone())));
+    check.health_changed_callback = Some(Box::new(Tell(config.name.clone(), clock.clone())));
     Ok(Box::new(check))
 }
 
-/// Tells people of a change.
-struct Tell(String);
+/// Tells people of a change, and lets whoever comes back start slowly.
+struct Tell(String, Clock);
 
 #[async_trait]
 impl HealthObserve for Tell {
     async fn observe(&self, target: &Backend, healthy: bool) {
         let server = target.ext.get::<Arc<Server>>();
+        if let (Some(server), true) = (server, healthy) {
+            server.record.came_back(self.1.now_microseconds());
+        }
         let server = server.map_or("", |server| server.address.as_str());
         tracing::warn!(group = %self.0, server, up = healthy, "an origin changed its state");
     }

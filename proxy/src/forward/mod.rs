@@ -1,9 +1,13 @@
 //! Stage `forward`: which origin gets a request, and the connection to it. Knows nothing of clients' rights, of caching
 //! and of what is in an answer.
 
+pub mod balance;
 pub mod client;
+pub mod ejection;
+pub mod group;
 pub mod headers;
 mod health;
+pub mod retry_budget;
 pub mod upstreams;
 
 use std::sync::Arc;
@@ -11,11 +15,18 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crackers_shared::clock::Clock;
 use crackers_shared::config_file::Problems;
 
+use balance::{Balance, HashBy};
 pub use client::UpstreamClient;
+use ejection::EjectionConfig;
+use group::Group;
 pub use health::watch;
-use upstreams::Group;
+use retry_budget::RetryBudgetConfig;
+use upstreams::Server;
+
+use crate::telemetry::Metrics;
 
 /// Settings of stage `forward`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -27,6 +38,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// How often a request that may be repeated is tried on further origins.
     pub retries_max: u32,
+    /// How many requests may be tried again, of each group.
+    pub retry_budget: RetryBudgetConfig,
     /// Idle connections kept open to origins.
     pub idle_connections_max: usize,
 }
@@ -37,8 +50,17 @@ pub struct Config {
 pub struct GroupConfig {
     /// Its name, for routes, logs and metrics.
     pub name: String,
+    /// How requests are shared out.
+    #[serde(default)]
+    pub balance: Balance,
+    /// What `consistent_hash` goes by.
+    #[serde(default)]
+    pub hash_by: HashBy,
     /// Its members.
     pub servers: Vec<ServerConfig>,
+    /// When a member that fails requests gets none for a while.
+    #[serde(default)]
+    pub ejection: EjectionConfig,
     /// How they are checked.
     pub health: HealthConfig,
 }
@@ -51,6 +73,9 @@ pub struct ServerConfig {
     pub address: String,
     /// Its share of the requests, against the others' weights.
     pub weight: u32,
+    /// Whether it gets something only when fewer than half of the others are healthy.
+    #[serde(default)]
+    pub backup: bool,
 }
 
 /// How the servers of a group are checked.
@@ -134,6 +159,8 @@ impl Config {
             format!("{path}.retries_max"),
             "must be at most 5",
         );
+        self.retry_budget
+            .check(&format!("{path}.retry_budget"), problems);
     }
 }
 
@@ -144,6 +171,12 @@ impl GroupConfig {
             format!("{path}.servers"),
             "needs at least one server",
         );
+        problems.require(
+            self.servers.is_empty() || self.servers.iter().any(|server| !server.backup),
+            format!("{path}.servers"),
+            "needs at least one server that is no backup",
+        );
+        self.ejection.check(&format!("{path}.ejection"), problems);
         for (index, server) in self.servers.iter().enumerate() {
             let has_port = server
                 .address
@@ -192,12 +225,14 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// The groups of a checked configuration.
-    pub fn new(config: &Config) -> Self {
-        let groups: Vec<_> = config
-            .groups
-            .iter()
-            .map(|group| Arc::new(Group::new(group, health::check(group).ok())))
-            .collect();
+    pub fn new(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Self {
+        let of_config = |group: &GroupConfig| {
+            let check = health::check(group, clock).ok();
+            let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
+            let budget = config.retry_budget.clone();
+            Arc::new(Group::new(group, budget, check, clock, metrics))
+        };
+        let groups: Vec<_> = config.groups.iter().map(of_config).collect();
         let of_route = |route: &RouteConfig| {
             let group = groups.iter().find(|group| group.name == route.group)?;
             Some((route.clone(), Arc::clone(group)))
@@ -216,6 +251,18 @@ impl Upstreams {
         for group in &self.groups {
             group.refresh().await;
         }
+    }
+
+    /// Gives a server nothing new, or something again; false when none has this address.
+    pub fn drain(&self, address: &str, is_drained: bool) -> bool {
+        let servers = self.groups.iter().flat_map(|group| &group.servers);
+        let named: Vec<&Arc<Server>> = servers.filter(|one| one.address == address).collect();
+        for server in &named {
+            server
+                .drained
+                .store(is_drained, std::sync::atomic::Ordering::Relaxed);
+        }
+        !named.is_empty()
     }
 
     /// The group that gets a path, and how long each step may take; `None` only for a path without a leading slash.

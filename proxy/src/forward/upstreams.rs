@@ -1,36 +1,50 @@
-//! Groups of origins: where they are, who is up, and whose turn it is. Pingora's load balancer keeps all three; this
-//! adds our names for them, what is counted, and what happens when nobody is up.
+//! Origins: where they are, how they are reached, and what is counted of each.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::upstreams::peer::HttpPeer;
+use pingora_load_balancing::Backend;
 use pingora_load_balancing::discovery::ServiceDiscovery;
-use pingora_load_balancing::health_check::HealthCheck;
-use pingora_load_balancing::selection::RoundRobin;
-use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 
-use super::{GroupConfig, Timeouts};
+use super::ejection::Record;
+use super::{ServerConfig, Timeouts};
 
 /// One origin, as the configuration names it: what is counted of it outlives its address.
 #[derive(Debug)]
 pub struct Server {
     /// `host:port` or `unix:/path`.
     pub address: String,
-    weight: u32,
+    pub(super) weight: u32,
+    pub(super) is_backup: bool,
+    /// Whether it gets nothing new, by order of the operator.
+    pub drained: AtomicBool,
     /// Requests it is working on.
     pub in_flight: AtomicUsize,
+    pub(super) record: Record,
     /// The address it had last.
     last: Mutex<Option<SocketAddr>>,
 }
 
 impl Server {
+    /// A server of which nothing is known yet.
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        Self {
+            address: config.address.clone(),
+            weight: config.weight,
+            is_backup: config.backup,
+            drained: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            record: Record::new(),
+            last: Mutex::new(None),
+        }
+    }
+
     /// Where it is now: the first address of its name, or the one before while the name has none.
     async fn locate(&self) -> Option<SocketAddr> {
         let found = match self.address.strip_prefix("unix:") {
@@ -81,7 +95,7 @@ impl Chosen {
         peer
     }
 
-    fn of(backend: &Backend) -> Option<Self> {
+    pub(super) fn of(backend: &Backend) -> Option<Self> {
         Some(Self {
             server: Arc::clone(backend.ext.get::<Arc<Server>>()?),
             address: backend.addr.clone(),
@@ -90,7 +104,7 @@ impl Chosen {
 }
 
 /// The servers of a group, wherever their names lead.
-struct Named(Vec<Arc<Server>>);
+pub(super) struct Named(pub(super) Vec<Arc<Server>>);
 
 #[async_trait]
 impl ServiceDiscovery for Named {
@@ -105,93 +119,6 @@ impl ServiceDiscovery for Named {
             }
         }
         Ok((backends, HashMap::new()))
-    }
-}
-
-/// Origins that can stand in for each other.
-pub struct Group {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its settings.
-    pub config: GroupConfig,
-    /// Its members.
-    pub servers: Vec<Arc<Server>>,
-    balancer: LoadBalancer<RoundRobin>,
-}
-
-/// Backends that are looked at in search of one that fits.
-const LOOKS_MAX: usize = 256;
-
-impl Group {
-    /// A group whose servers count as up until a check says otherwise. Servers with a host name join it with the first
-    /// [`Group::refresh`].
-    pub fn new(config: &GroupConfig, check: Option<Box<dyn HealthCheck + Send + Sync>>) -> Self {
-        let servers: Vec<_> = config
-            .servers
-            .iter()
-            .map(|server| {
-                Arc::new(Server {
-                    address: server.address.clone(),
-                    weight: server.weight,
-                    in_flight: AtomicUsize::new(0),
-                    last: Mutex::new(None),
-                })
-            })
-            .collect();
-        let mut backends = Backends::new(Box::new(Named(servers.clone())));
-        if let Some(check) = check {
-            backends.set_health_check(check);
-        }
-        let group = Self {
-            name: config.name.clone(),
-            config: config.clone(),
-            servers,
-            balancer: LoadBalancer::from_backends(backends),
-        };
-        // Addresses need no waiting; a name is left for later.
-        let _ = group.balancer.update().now_or_never();
-        group
-    }
-
-    /// Looks up where the servers are.
-    pub async fn refresh(&self) {
-        // Our discovery has no error: a name without an address keeps its last one.
-        let _ = self.balancer.update().await;
-    }
-
-    /// Asks every server whether it serves, all at once.
-    pub async fn check(&self) {
-        self.balancer.backends().run_health_check(true).await;
-    }
-
-    /// Whether the last checks found a server serving.
-    pub fn is_up(&self, server: &Arc<Server>) -> bool {
-        let backends = self.balancer.backends();
-        let known = backends.get_backend();
-        let mut known = known.iter();
-        let own = known.find(|backend| {
-            let of = backend.ext.get::<Arc<Server>>();
-            of.is_some_and(|of| Arc::ptr_eq(of, server))
-        });
-        own.is_some_and(|backend| backends.ready(backend))
-    }
-
-    /// Whose turn it is, among those that are up and not in `tried`; when none of these is up, among all that are not
-    /// in `tried`: a check can be wrong, and refusing everybody helps nobody. `None` when all were tried.
-    pub fn choose(&self, tried: &[Arc<Server>]) -> Option<Chosen> {
-        let is_untried = |backend: &Backend| {
-            let server = backend.ext.get::<Arc<Server>>();
-            server.is_some_and(|server| !tried.iter().any(|one| Arc::ptr_eq(one, server)))
-        };
-        let turn = |must_be_up: bool| {
-            self.balancer.select_with(b"", LOOKS_MAX, |backend, is_up| {
-                is_untried(backend) && (is_up || !must_be_up)
-            })
-        };
-        turn(true)
-            .or_else(|| turn(false))
-            .as_ref()
-            .and_then(Chosen::of)
     }
 }
 
@@ -210,107 +137,5 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::{HealthConfig, ServerConfig};
-    use super::*;
-
-    /// Servers on ports from 1 on, with these weights; those whose ports are in `down` fail their first check.
-    async fn group(weights: &[u32], down: &[u16]) -> Group {
-        let servers = weights
-            .iter()
-            .zip(1_u16..)
-            .map(|(weight, port)| ServerConfig {
-                address: format!("127.0.0.1:{port}"),
-                weight: *weight,
-            });
-        let config = GroupConfig {
-            name: "origin".to_owned(),
-            servers: servers.collect(),
-            health: HealthConfig {
-                path: "/".to_owned(),
-                interval_ms: 1000,
-                timeout_ms: 1000,
-                healthy_after: 1,
-                unhealthy_after: 1,
-            },
-        };
-        let group = Group::new(&config, Some(Box::new(Ports(down.to_vec()))));
-        group.check().await;
-        group
-    }
-
-    /// A check that fails on these ports.
-    struct Ports(Vec<u16>);
-
-    #[async_trait]
-    impl HealthCheck for Ports {
-        async fn check(&self, target: &Backend) -> pingora::Result<()> {
-            let port = target.addr.as_inet().map_or(0, std::net::SocketAddr::port);
-            if self.0.contains(&port) {
-                return Err(pingora::Error::new(pingora::ErrorType::ConnectRefused));
-            }
-            Ok(())
-        }
-
-        fn health_threshold(&self, _success: bool) -> usize {
-            1
-        }
-    }
-
-    #[tokio::test]
-    async fn who_is_down_gets_nothing_while_another_is_up() {
-        let group = group(&[1, 1, 1], &[2]).await;
-        assert!(!group.is_up(&group.servers[1]));
-        for _ in 0..12 {
-            let chosen = group.choose(&[]).unwrap();
-            assert_ne!(chosen.server.address, "127.0.0.1:2");
-        }
-    }
-
-    #[tokio::test]
-    async fn when_none_is_up_all_are_used() {
-        let group = group(&[1, 1], &[1, 2]).await;
-        let first = Arc::clone(&group.servers[0]);
-        assert!(group.choose(&[]).is_some());
-        let other = group.choose(&[Arc::clone(&first)]).unwrap();
-        assert_eq!(other.server.address, "127.0.0.1:2");
-        assert!(group.choose(&[first, other.server]).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_name_joins_with_its_address_and_a_socket_without() {
-        let servers = ["localhost:7", "unix:/run/crackers.sock"].map(|address| ServerConfig {
-            address: address.to_owned(),
-            weight: 1,
-        });
-        let config = GroupConfig {
-            servers: servers.into(),
-            ..group(&[1], &[]).await.config
-        };
-        let group = Group::new(&config, None);
-        group.refresh().await;
-        assert!(group.servers.iter().all(|server| group.is_up(server)));
-    }
-
-    proptest! {
-        #[test]
-        fn turns_follow_the_weights_exactly(weights in prop::collection::vec(1_u32..6, 1..5)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let group = runtime.block_on(group(&weights, &[]));
-            let total: u32 = weights.iter().sum();
-            let mut turns: HashMap<String, u32> = HashMap::new();
-            for _ in 0..total * 3 {
-                *turns.entry(group.choose(&[]).unwrap().server.address.clone()).or_default() += 1;
-            }
-            for (weight, server) in weights.iter().zip(&group.servers) {
-                prop_assert_eq!(turns[&server.address], weight * 3);
-            }
-        }
     }
 }

@@ -164,30 +164,54 @@ async fn admin(edge: &Edge, request: Request<Incoming>) -> Reply {
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/purge") => json(&json!(edge.cache.applied())),
         ("POST", "/purge") => {
-            let body = Limited::new(request.into_body(), BODY_BYTES_MAX)
-                .collect()
-                .await;
-            let body = body.map_err(|_| {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too_large",
-                    "A purge message has at most 1 MiB.",
-                )
-            })?;
-            let purge: PurgeRequest = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+            let body = whole_body(request).await?;
+            let purge: PurgeRequest = serde_json::from_slice(&body).map_err(|_| {
                 let detail = "Expected database_id, sequence, tags, urls, prefixes; all optional, nothing else.";
                 Problem::new(StatusCode::BAD_REQUEST, "malformed_purge", detail)
             })?;
             json(&json!(edge.cache.purge(&purge)))
+        }
+        ("POST", path @ ("/drain" | "/undrain")) => {
+            let is_drained = path == "/drain";
+            json(&drain(edge, &whole_body(request).await?, is_drained)?)
         }
         ("GET", "/status") => json(&status(edge)),
         ("GET", "/config") => json(&json!(*edge.config)),
         _ => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "not_found",
-            "There are /purge, /status and /config here.",
+            "There are /purge, /drain, /undrain, /status and /config here.",
         )),
     }
+}
+
+async fn whole_body(request: Request<Incoming>) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let body = body.await.map_err(|_| {
+        let detail = "A message has at most 1 MiB.";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    })?;
+    Ok(body.to_bytes())
+}
+
+/// Which server.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainRequest {
+    address: String,
+}
+
+fn drain(edge: &Edge, body: &[u8], is_drained: bool) -> Result<serde_json::Value, Problem> {
+    let asked: DrainRequest = serde_json::from_slice(body).map_err(|_| {
+        let detail = "Expected address, as the configuration has it.";
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_drain", detail)
+    })?;
+    if !edge.upstreams.drain(&asked.address, is_drained) {
+        let detail = "No server has this address.";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
+    }
+    tracing::info!(server = %asked.address, is_drained, "an origin is drained or called back");
+    Ok(json!({ "address": asked.address, "drained": is_drained }))
 }
 
 fn status(edge: &Edge) -> serde_json::Value {
@@ -195,7 +219,8 @@ fn status(edge: &Edge) -> serde_json::Value {
     let groups = edge.upstreams.groups.iter().map(|group| {
         let servers = group.servers.iter().map(|server| {
             let in_flight = server.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-            json!({ "address": server.address, "up": group.is_up(server), "in_flight": in_flight })
+            json!({ "address": server.address, "up": group.is_up(server), "in_flight": in_flight,
+                "ejected": group.is_ejected(server), "drained": server.drained.load(std::sync::atomic::Ordering::Relaxed) })
         });
         json!({ "name": group.name, "servers": servers.collect::<Vec<_>>() })
     });

@@ -58,6 +58,10 @@ pub struct Metrics {
     pub upstream_failures: IntCounterVec,
     /// Tries on a further origin, by group.
     pub retries: IntCounterVec,
+    /// Retries that the budget did not allow, by group.
+    pub retries_refused: IntCounterVec,
+    /// Ejections, by group and server.
+    pub ejections: IntCounterVec,
     /// Requests, by method and status.
     pub requests: IntCounterVec,
     /// Seconds from a request's head to the end of its answer, by where the answer came from.
@@ -156,6 +160,16 @@ impl Metrics {
                 "Tries on a further origin",
                 &["group"],
             ),
+            retries_refused: counters(
+                "forward_retries_refused_total",
+                "Retries beyond the budget",
+                &["group"],
+            ),
+            ejections: counters(
+                "forward_ejections_total",
+                "Servers that failed too often",
+                &["group", "server"],
+            ),
             requests: counters("requests_total", "Requests", &["method", "status"]),
             request_seconds: registered!(registry, HistogramVec::new(seconds, &["source"])),
             access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
@@ -193,10 +207,15 @@ mod tests {
             &metrics.cache_requests,
             &metrics.dispatch_refused,
             &metrics.retries,
+            &metrics.retries_refused,
         ] {
             counters.with_label_values(&["x"]).inc();
         }
-        for counters in [&metrics.upstream_failures, &metrics.requests] {
+        for counters in [
+            &metrics.upstream_failures,
+            &metrics.ejections,
+            &metrics.requests,
+        ] {
             counters.with_label_values(&["x", "y"]).inc();
         }
         metrics.upstream_up.with_label_values(&["x", "y"]).set(1);

@@ -1,0 +1,71 @@
+//! Who gets requests: not an origin that fails them, nor one that is drained.
+
+use anyhow::Result;
+use crackers_tests::lone_edge::{LoneEdge, lone_edge_of, raw_origin};
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nX-Who: good\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const BAD: &str =
+    "HTTP/1.1 502 Bad Gateway\r\nX-Who: bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// An edge in front of these two origins; whoever fails three in a row is ejected.
+fn edge(folder: &std::path::Path, ports: [u16; 2]) -> Result<LoneEdge> {
+    let [one, other] = ports;
+    lone_edge_of(
+        folder,
+        &format!(
+            "forward:\n  groups:\n    - name: origin\n      \
+             servers: [{{address: '127.0.0.1:{one}', weight: 1}}, {{address: '127.0.0.1:{other}', weight: 1}}]\n      \
+             ejection: {{failures_max: 3, first_ms: 60000}}\n      \
+             health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n"
+        ),
+        "",
+    )
+}
+
+/// Asks so many times, one after the other; the statuses.
+async fn statuses(edge: &LoneEdge, times: usize) -> Result<Vec<u16>> {
+    let client = reqwest::Client::new();
+    let mut statuses = Vec::new();
+    for _ in 0..times {
+        let url = format!("http://127.0.0.1:{}/api/cart", edge.port);
+        statuses.push(client.post(url).send().await?.status().as_u16());
+    }
+    Ok(statuses)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_passes_its_checks_but_fails_requests_is_ejected() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let edge = edge(folder.path(), [raw_origin(GOOD)?, raw_origin(BAD)?])?;
+    let first = statuses(&edge, 6).await?;
+    assert_eq!(first.iter().filter(|status| **status == 502).count(), 3);
+    assert_eq!(statuses(&edge, 20).await?, [200; 20]);
+    let metrics = reqwest::get(format!("http://127.0.0.1:{}/metrics", edge.metrics)).await?;
+    let ejections = "crackers_edge_forward_ejections_total{group=\"origin\",";
+    assert!(metrics.text().await?.contains(ejections));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_origin_gets_nothing_until_it_is_called_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bad = raw_origin(BAD)?;
+    let edge = edge(folder.path(), [raw_origin(GOOD)?, bad])?;
+    let token = std::fs::read_to_string(folder.path().join("data/edge-admin.token"))?;
+    let order = async |what: &str, address: String| {
+        let url = format!("http://127.0.0.1:{}/{what}", edge.admin);
+        let order = reqwest::Client::new().post(url).bearer_auth(&token);
+        let body = serde_json::json!({ "address": address });
+        order
+            .json(&body)
+            .send()
+            .await
+            .map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(order("drain", "127.0.0.1:1".to_owned()).await?, 404);
+    assert_eq!(order("drain", format!("127.0.0.1:{bad}")).await?, 200);
+    assert_eq!(statuses(&edge, 10).await?, [200; 10]);
+    assert_eq!(order("undrain", format!("127.0.0.1:{bad}")).await?, 200);
+    assert!(statuses(&edge, 2).await?.contains(&502));
+    Ok(())
+}
