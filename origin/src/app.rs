@@ -14,7 +14,11 @@ use crate::commerce::shop::ShopSettings;
 use crate::config::Config;
 use crate::database::{Answer, Database};
 use crate::services::mail::Mailer;
+use crate::services::objects::Objects;
 use crate::telemetry::Metrics;
+
+/// Pictures that are drawn anew at once.
+const PICTURES_AT_ONCE: usize = 2;
 
 /// The running origin: immutable settings and the handles that requests use.
 pub struct App {
@@ -40,6 +44,10 @@ pub struct App {
     pub session_keys: Keys,
     /// The way that mail goes.
     pub mailer: Mailer,
+    /// Where private files are kept.
+    pub objects: Objects,
+    /// Places for drawing pictures anew: each takes a core and much memory for a moment.
+    pub drawing: Arc<tokio::sync::Semaphore>,
     /// When the process began to serve.
     pub started: Timestamp,
 }
@@ -56,6 +64,8 @@ impl App {
         Ok(Self {
             session_keys,
             mailer: Mailer::new(&config.services.mail)?,
+            objects: Objects::new(&config.services.objects),
+            drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),
             metrics: Metrics::new(),

@@ -5,6 +5,7 @@ mod both_databases;
 mod carts;
 mod kills;
 mod orders;
+mod proofs;
 mod selling;
 mod staff;
 

@@ -208,6 +208,24 @@ impl Stack {
         Answer::of(request.send().await?).await
     }
 
+    /// A PUT of bytes through the edge, with fields.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn put_bytes(
+        &self,
+        path: &str,
+        body: &[u8],
+        fields: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let request = self.client.put(format!("{}{path}", self.url));
+        let mut request = request.body(body.to_vec());
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await?).await
+    }
+
     /// Any request through the edge, with JSON and fields.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
     let limit = Duration::from_millis(app.config.accept.request_timeout_ms);
     let (context, headers, body) = api::RequestContext::of(request);
     let work = AssertUnwindSafe(async {
-        let body = read_body(&app, body).await?;
+        let body = read_body(&app, &context, body).await?;
         Ok::<_, api::ApiError>(api::answer(Arc::clone(&app), context.clone(), headers, body).await)
     });
     match tokio::time::timeout(limit, work.catch_unwind()).await {
@@ -76,17 +76,27 @@ async fn guarded(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
 }
 
 /// Takes in the body within its own limits, whoever wants it: one left unread would end the connection.
-async fn read_body(app: &App, body: Incoming) -> Result<Bytes, api::ApiError> {
+async fn read_body(
+    app: &App,
+    context: &api::RequestContext,
+    body: Incoming,
+) -> Result<Bytes, api::ApiError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let config = &app.config.accept;
     let limit = Duration::from_millis(config.body_timeout_ms);
-    let read = Limited::new(body, config.body_bytes_max).collect();
+    let takes_picture = app.router.takes_picture(&context.method, &context.path);
+    let bytes_max = if takes_picture {
+        config.picture_bytes_max
+    } else {
+        config.body_bytes_max
+    };
+    let read = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(limit, read).await {
         Ok(Ok(read)) => Ok(read.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(api::ApiError::BodyTooLarge(config.body_bytes_max))
+            Err(api::ApiError::BodyTooLarge(bytes_max))
         }
         _ => Err(api::ApiError::BodyMissing),
     }

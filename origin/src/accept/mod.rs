@@ -32,6 +32,8 @@ pub struct Config {
     pub request_timeout_ms: u64,
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The largest picture that is sent, in bytes.
+    pub picture_bytes_max: usize,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
     /// The longest wait for requests in flight when asked to stop, in milliseconds.
@@ -78,6 +80,7 @@ impl Config {
             ("body_timeout_ms", self.body_timeout_ms),
             ("request_timeout_ms", self.request_timeout_ms),
             ("body_bytes_max", self.body_bytes_max as u64),
+            ("picture_bytes_max", self.picture_bytes_max as u64),
             ("grace_period_ms", self.grace_period_ms),
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");

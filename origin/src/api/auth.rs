@@ -269,13 +269,15 @@ pub(super) async fn orders(call: Call) -> Result<Reply, ApiError> {
     Reply::fresh(StatusCode::OK, &OwnOrderPage { items, next_cursor })
 }
 
-pub(super) async fn order(call: Call) -> Result<Reply, ApiError> {
-    let (_, id) = asker(&call)?;
+/// The order of the path, if it is the asker's own: another one's is not there.
+pub(super) async fn own_order(call: &Call) -> Result<Order, ApiError> {
+    let (_, id) = asker(call)?;
     let found = call.app.database.order_by_id(&call.segment).await?;
-    // Another one's order is not there.
     let own = found.filter(|order| order.customer_id.as_deref() == Some(id));
-    Reply::fresh(
-        StatusCode::OK,
-        &OwnOrderView::from(&own.ok_or(ApiError::NotFound)?),
-    )
+    own.ok_or(ApiError::NotFound)
+}
+
+pub(super) async fn order(call: Call) -> Result<Reply, ApiError> {
+    let own = own_order(&call).await?;
+    Reply::fresh(StatusCode::OK, &OwnOrderView::from(&own))
 }

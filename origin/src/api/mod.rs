@@ -18,6 +18,7 @@ pub mod parameters;
 pub mod permission;
 pub mod price_list;
 pub mod products;
+mod proofs;
 pub mod quotes;
 pub mod response;
 pub mod router;

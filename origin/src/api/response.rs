@@ -45,6 +45,8 @@ pub struct Reply {
     pub etag: Option<String>,
     /// A cookie that it sets.
     pub set_cookie: Option<String>,
+    /// Under which name it is saved; absent where it is shown.
+    pub file_name: Option<String>,
     /// The `changes` sequence that it is at least as new as.
     pub sequence: i64,
 }
@@ -71,6 +73,7 @@ impl Reply {
             caching: Caching::Public,
             tags: tags.into(),
             set_cookie: None,
+            file_name: None,
             sequence: 0,
         }
     }
@@ -90,6 +93,7 @@ impl Reply {
             tags: Arc::new([]),
             etag: None,
             set_cookie: None,
+            file_name: None,
             sequence: 0,
         })
     }
@@ -142,6 +146,10 @@ pub fn finish(
     put_caching(app, out, reply.caching);
     if let Some(cookie) = &reply.set_cookie {
         put(out, header::SET_COOKIE, cookie);
+    }
+    if let Some(name) = &reply.file_name {
+        let value = format!("attachment; filename=\"{name}\"");
+        put(out, header::CONTENT_DISPOSITION, &value);
     }
     if !reply.tags.is_empty() {
         put(out, headers::CACHE_TAG, &reply.tags.join(", "));

@@ -39,6 +39,15 @@ impl Router {
         Self(router)
     }
 
+    /// Whether this is an address that takes a picture.
+    pub fn takes_picture(&self, method: &Method, path: &str) -> bool {
+        let found = self.0.at(path);
+        found.is_ok_and(|found| {
+            let mut routes = found.value.iter();
+            routes.any(|route| route.takes_picture && route.method == *method)
+        })
+    }
+
     /// The routes of a path, and the segment that their pattern leaves open.
     fn find(&self, path: &str) -> Option<(&[&'static Route], String)> {
         let found = self.0.at(path).ok()?;

@@ -61,6 +61,8 @@ pub struct Route {
     pub parameters: &'static [Parameter],
     /// Schema of the JSON that it takes; none where it takes no body.
     pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// Whether its body is a picture, which may be larger than any other.
+    pub takes_picture: bool,
     /// Whether it must be sent with an `Idempotency-Key`.
     pub needs_key: bool,
     /// Status of the answer when all went well.

@@ -89,12 +89,12 @@ impl From<&Order> for TrackView {
     }
 }
 
-async fn of_token(call: &Call) -> Result<Order, ApiError> {
+pub(super) async fn of_token(call: &Call) -> Result<Order, ApiError> {
     let found = call.app.database.order_by_tracking_token(&call.segment);
     found.await?.ok_or(ApiError::NotFound)
 }
 
-fn shown(order: &Order) -> Result<Reply, ApiError> {
+pub(super) fn shown(order: &Order) -> Result<Reply, ApiError> {
     Reply::fresh(StatusCode::OK, &TrackView::from(order))
 }
 

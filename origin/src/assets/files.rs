@@ -63,6 +63,7 @@ impl Assets {
             },
             tags: Arc::new(["assets".to_owned()]),
             set_cookie: None,
+            file_name: None,
             sequence: app.answers.touched.last(),
         };
         self.kept.insert(path, reply.clone()).await;

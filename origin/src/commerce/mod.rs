@@ -11,6 +11,7 @@ pub mod contact;
 pub mod coupons;
 pub mod goods;
 pub mod ids;
+pub mod images;
 pub mod lines;
 pub mod mail;
 pub mod money;

@@ -134,6 +134,8 @@ pub struct PaymentView {
     pub amount: Money,
     /// Where it stands.
     pub state: PaymentState,
+    /// Whether a picture shows it.
+    pub has_proof: bool,
     /// When it was submitted: RFC 3339, UTC.
     pub submitted_at: String,
     /// Who decided.
@@ -218,6 +220,7 @@ impl From<&Payment> for PaymentView {
             reference: payment.reference.clone(),
             amount: payment.amount.into(),
             state: payment.state,
+            has_proof: payment.proof.is_some(),
             submitted_at: time(payment.submitted_at),
             decided_by: payment.decided_by.clone(),
         }

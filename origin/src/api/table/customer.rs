@@ -1,6 +1,6 @@
 //! What customers do: lists, orders, accounts.
 
-use super::super::{addresses, auth, cart, orders, quotes, tracking};
+use super::super::{addresses, auth, cart, orders, proofs, quotes, tracking};
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 
 pub(super) static ROUTES: &[Route] = &[
@@ -118,6 +118,16 @@ pub(super) static ROUTES: &[Route] = &[
         "/api/track/{token}/payment", tracking::PaymentRequest => OK tracking::TrackView, needs_key: false,
         tracking::pay,
         "Say that an order is paid; staff look"
+    ),
+    picture!(
+        "/api/track/{token}/payment/proof", Permission::Public => tracking::TrackView,
+        proofs::put_by_token,
+        "Show a payment that staff look at; in the place of a picture sent before"
+    ),
+    picture!(
+        "/api/orders/{id}/payments/proof", Permission::Customer => tracking::TrackView,
+        proofs::put_own,
+        "Show a payment of one's order that staff look at"
     ),
     post!(
         "/api/track/{token}/cancel", tracking::CancelRequest => OK tracking::TrackView, needs_key: false,

@@ -10,6 +10,7 @@ macro_rules! json {
             summary: $summary,
             parameters: $parameters,
             body: None,
+            takes_picture: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: "application/json",
@@ -29,6 +30,7 @@ macro_rules! other {
             summary: $summary,
             parameters: &[],
             body: None,
+            takes_picture: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: $content_type,
@@ -48,6 +50,7 @@ macro_rules! post {
             summary: $summary,
             parameters: &[],
             body: Some(schema_of::<$body>),
+            takes_picture: false,
             needs_key: $needs_key,
             status: StatusCode::$status,
             content_type: "application/json",
@@ -67,6 +70,7 @@ macro_rules! own {
             summary: $summary,
             parameters: $parameters,
             body: own!(@schema $($body)?),
+            takes_picture: false,
             needs_key: false,
             status: StatusCode::$status,
             content_type: "application/json",
@@ -76,6 +80,46 @@ macro_rules! own {
     };
     (@schema) => { None };
     (@schema $body:ty) => { Some(schema_of::<$body>) };
+}
+
+/// A row for a PUT of a picture that answers JSON of type `$kind`, never kept.
+macro_rules! picture {
+    ($path:literal, $permission:expr => $kind:ty, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::PUT,
+            permission: $permission,
+            summary: $summary,
+            parameters: &[],
+            body: None,
+            takes_picture: true,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: "application/json",
+            schema: Some(schema_of::<$kind>),
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// A row for a file that only staff see.
+macro_rules! private_file {
+    ($path:literal, $permission:expr, $content_type:literal, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::GET,
+            permission: $permission,
+            summary: $summary,
+            parameters: &[],
+            body: None,
+            takes_picture: false,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: $content_type,
+            schema: None,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
 }
 
 mod catalogue;

@@ -60,6 +60,13 @@ pub(super) static ROUTES: &[Route] = &[
         POST "/api/admin/orders/{id}/payment", Permission::Staff(Right::Payments), &[], staff_orders::PaymentDecision => OK staff_orders::StaffOrderView,
         staff_orders::decide, "Decide on a payment"
     ),
+    private_file!(
+        "/api/admin/orders/{id}/proof",
+        Permission::Staff(Right::Payments),
+        "image/jpeg",
+        super::super::proofs::show,
+        "The picture that shows an order's latest payment"
+    ),
     own!(
         POST "/api/admin/products", Permission::Staff(Right::Catalogue), &[], staff_catalogue::NewProduct => CREATED staff_catalogue::StaffProductView,
         staff_catalogue::create, "Add a product"
