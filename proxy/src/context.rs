@@ -1,5 +1,6 @@
 //! What one stage leaves for a later one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, header};
@@ -11,6 +12,22 @@ use crate::dispatch::Permit;
 use crate::forward::upstreams::{InFlight, Server};
 use crate::respond::compression::Encoder;
 
+/// How a request came to the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The other end of its connection; nobody with an address on a socket file.
+    pub ip: Option<IpAddr>,
+    /// Whether there is TLS on it.
+    pub is_tls: bool,
+}
+
+impl Arrival {
+    /// `https` or `http`.
+    pub fn scheme(self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+}
+
 /// One request on its way through the edge.
 pub struct Context {
     /// When its head was there, in microseconds since the epoch.
@@ -19,8 +36,8 @@ pub struct Context {
     pub request_id: String,
     /// Its trace.
     pub traceparent: String,
-    /// Whether it came over TLS.
-    pub is_tls: bool,
+    /// How it came.
+    pub arrival: Arrival,
     /// What `Strict-Transport-Security` says.
     pub strict_transport: Option<HeaderValue>,
     /// Who asks.
@@ -50,7 +67,10 @@ impl Context {
             begun,
             request_id: String::new(),
             traceparent: String::new(),
-            is_tls: false,
+            arrival: Arrival {
+                ip: None,
+                is_tls: false,
+            },
             strict_transport: None,
             client: ClientAddress {
                 ip: None,
@@ -65,11 +85,6 @@ impl Context {
             body_sent: false,
             encoder: None,
         }
-    }
-
-    /// How it came: `https` or `http`.
-    pub fn scheme(&self) -> &'static str {
-        if self.is_tls { "https" } else { "http" }
     }
 
     /// Fields that every answer to this request carries.

@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod edge;
 pub mod forward;
 pub mod phases;
+pub mod record;
 pub mod request;
 pub mod respond;
 pub mod telemetry;

@@ -12,16 +12,16 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use crate::context::Context;
+use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_gateway_error;
 use crate::forward::group::Asker;
 use crate::forward::headers;
 use crate::forward::upstreams::InFlight;
+use crate::record;
 use crate::request;
 use crate::respond::compression::Encoder;
 use crate::respond::send;
-use crate::telemetry::access_log::Line;
 
 /// See the module.
 pub struct Phases {
@@ -41,7 +41,14 @@ impl ProxyHttp for Phases {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        request::identify(&self.edge, session, context);
+        let address = session.as_downstream().client_addr();
+        let digest = session.digest();
+        let arrival = Arrival {
+            ip: address.and_then(|address| Some(address.as_inet()?.ip())),
+            is_tls: digest.is_some_and(|digest| digest.ssl_digest.is_some()),
+        };
+        let fields = &session.req_header().headers;
+        request::identify(&self.edge, fields, arrival, context);
         request::answer_here(&self.edge, session, context).await
     }
 
@@ -185,52 +192,17 @@ impl ProxyHttp for Phases {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         let edge = &self.edge;
-        let now = edge.clock.now_microseconds();
         let status = session
             .response_written()
             .map_or(0, |answer| answer.status.as_u16());
+        if let Some(error) = error {
+            tracing::debug!(request_id = %context.request_id, %error, "a request failed");
+        }
         let request = session.req_header();
         if let Some(answer) = session.response_written() {
             request::learn(edge, request, answer);
         }
-        edge.metrics
-            .requests
-            .with_label_values(&[request::method_label(&request.method), &status.to_string()])
-            .inc();
-        let source = if context.upstream.is_some() {
-            "origin"
-        } else {
-            "edge"
-        };
-        let seconds =
-            Duration::from_micros(u64::try_from(now - context.begun).unwrap_or(0)).as_secs_f64();
-        edge.metrics
-            .request_seconds
-            .with_label_values(&[source])
-            .observe(seconds);
-        if let Some(error) = error {
-            tracing::debug!(request_id = %context.request_id, %error, "a request failed");
-        }
-        if edge.access_log.is_on() {
-            edge.access_log.write(Line {
-                time: edge.clock.now().to_string(),
-                request_id: context.request_id.clone(),
-                traceparent: context.traceparent.clone(),
-                client: context
-                    .client
-                    .ip
-                    .filter(|_| edge.access_log.addresses)
-                    .map(|ip| ip.to_string()),
-                method: request.method.to_string(),
-                host: request::host(request).to_owned(),
-                path: request.uri.path().to_owned(),
-                status,
-                bytes: session.body_bytes_sent(),
-                duration_us: now - context.begun,
-                cache: context.cache_status.take(),
-                upstream: context.upstream.take(),
-            });
-        }
+        record::record(edge, request, context, status, session.body_bytes_sent());
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
@@ -11,14 +12,14 @@ use crackers_shared::{headers, request_id};
 
 use crate::admit::{Admission, Visitor};
 use crate::cache::fetch::{FetchError, FetchRequest};
-use crate::cache::{self, Answer, Ask, invalidation, key};
-use crate::context::Context;
+use crate::cache::{self, Answer, Ask, RouteConfig, invalidation, key};
+use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
 use crate::respond::Problem;
 
 /// The host that was asked for; `accept` has seen to it that there is one, and one only.
-pub fn host(request: &RequestHeader) -> &str {
+pub fn host(request: &Parts) -> &str {
     let field = request
         .headers
         .get(header::HOST)
@@ -43,8 +44,7 @@ pub fn method_label(method: &Method) -> &'static str {
 }
 
 /// Gives the request its ids and its client.
-pub fn identify(edge: &Edge, session: &Session, context: &mut Context) {
-    let fields = &session.req_header().headers;
+pub fn identify(edge: &Edge, fields: &HeaderMap, arrival: Arrival, context: &mut Context) {
     let text = |name| {
         fields
             .get(name)
@@ -54,17 +54,19 @@ pub fn identify(edge: &Edge, session: &Session, context: &mut Context) {
     context.request_id = own.map_or_else(request_id::generate, str::to_owned);
     let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
     context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
-    context.is_tls = session
-        .digest()
-        .is_some_and(|digest| digest.ssl_digest.is_some());
-    context.strict_transport = edge.strict_transport(context.is_tls);
-    let connection = session
-        .as_downstream()
-        .client_addr()
-        .and_then(|address| address.as_inet());
-    context.client = edge
-        .admit
-        .client(connection.map(std::net::SocketAddr::ip), fields);
+    context.arrival = arrival;
+    context.strict_transport = edge.strict_transport(arrival.is_tls);
+    context.client = edge.admit.client(arrival.ip, fields);
+}
+
+/// Decides whether a request passes.
+pub fn admit(edge: &Edge, request: &Parts, context: &Context) -> Admission {
+    edge.admit.decide(&Visitor {
+        method: &request.method,
+        path: request.uri.path(),
+        address: context.client.ip,
+        headers: &request.headers,
+    })
 }
 
 /// Answers whatever needs no origin, and gets a slot for what does. True when the answer was sent.
@@ -76,14 +78,7 @@ pub async fn answer_here(
     session: &mut Session,
     context: &mut Context,
 ) -> Result<bool> {
-    let request = session.req_header();
-    let visitor = Visitor {
-        method: &request.method,
-        path: request.uri.path(),
-        address: context.client.ip,
-        headers: &request.headers,
-    };
-    match edge.admit.decide(&visitor) {
+    match admit(edge, session.req_header(), context) {
         Admission::Passes(fields) => context.own_fields = fields,
         Admission::Preflight(fields) => {
             context.own_fields = fields;
@@ -143,11 +138,11 @@ pub async fn answer_here(
 
 /// Where a request over plain TCP is sent instead, if it is. Health checks and proofs of who has the name come without TLS, and
 /// a trusted proxy or a socket file speaks for a client whose own connection nobody here knows.
-fn secure_address(edge: &Edge, request: &RequestHeader, context: &Context) -> Option<HeaderValue> {
+pub fn secure_address(edge: &Edge, request: &Parts, context: &Context) -> Option<HeaderValue> {
     let tls = &edge.config.accept.tls;
     let path = request.uri.path();
     let stays = path == "/health" || path.starts_with("/.well-known/acme-challenge/");
-    if !tls.redirect || context.is_tls || context.client.through_trusted || stays {
+    if !tls.redirect || context.arrival.is_tls || context.client.through_trusted || stays {
         return None;
     }
     let name = match host(request).rsplit_once(':') {
@@ -245,16 +240,8 @@ fn ask<'a>(
     if has_body || is_special {
         return Err("bypass");
     }
-    let path = request.uri.path();
-    let route = edge.config.cache.route(path).ok_or("bypass")?;
-    let key = key::of(
-        context.scheme(),
-        host(request),
-        path,
-        request.uri.query(),
-        route,
-    )
-    .ok_or("bypass")?;
+    let (key, route) =
+        key(edge, context.arrival.scheme(), host(request), &request.uri).ok_or("bypass")?;
     let mut sent = cache::fetch_fields(fields);
     for (name, value) in provenance(fields, &from(request, context)) {
         sent.insert(name, value);
@@ -272,11 +259,23 @@ fn ask<'a>(
     })
 }
 
+/// The key of a request and the route that it is on; none when nothing is kept of it.
+pub fn key<'a>(
+    edge: &'a Edge,
+    scheme: &str,
+    host: &str,
+    uri: &Uri,
+) -> Option<(key::Key, &'a RouteConfig)> {
+    let route = edge.config.cache.route(uri.path())?;
+    let key = key::of(scheme, host, uri.path(), uri.query(), route)?;
+    Some((key, route))
+}
+
 fn from<'a>(request: &'a RequestHeader, context: &'a Context) -> Provenance<'a> {
     Provenance {
         client: context.client.ip,
         trusted: context.client.through_trusted,
-        scheme: context.scheme(),
+        scheme: context.arrival.scheme(),
         host: host(request),
         request_id: &context.request_id,
         traceparent: &context.traceparent,

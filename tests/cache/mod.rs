@@ -1,5 +1,7 @@
 //! Stage `cache`: hits, codings, purges, stale answers.
 
+mod early;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

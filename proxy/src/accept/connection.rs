@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::body::{BadBody, Follower};
 use super::head::{self, Framing};
 use super::socket::Socket;
+use crate::context::Arrival;
 
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -126,6 +127,30 @@ impl Connection {
         self.follower = Follower::new(framing, body_bytes_max);
         self.deliverable = head_bytes + self.follower.advance(&self.incoming[head_bytes..])?;
         Ok(())
+    }
+
+    /// How its requests come.
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival {
+            ip: self.socket.ip(),
+            is_tls: self.tls.is_some(),
+        }
+    }
+
+    /// Answers a message that is nothing but a head of so many bytes, in one write where the socket takes it.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(super) async fn answer(
+        &mut self,
+        head_bytes: usize,
+        head: Bytes,
+        body: Bytes,
+    ) -> io::Result<()> {
+        self.incoming.advance(head_bytes);
+        let mut answer = head.chain(body);
+        self.socket.write_all_buf(&mut answer).await?;
+        self.socket.flush().await
     }
 
     /// Sends bytes as they are and closes the connection for good.

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::connection::{Connection, NoHead};
-use super::head::{self, Refusal};
+use super::early::{self, Hit};
+use super::head::{self, Framing, Refusal};
 use super::socket::Socket;
 use crate::edge::Edge;
 use crate::phases::Phases;
@@ -43,12 +44,17 @@ pub(super) async fn serve(
         if !matches!(waited, Ok(Ok(()))) {
             return;
         }
-        if let Err(refusal) = judge_next(&mut connection, &edge).await {
-            match refusal {
-                Some(refusal) => refuse(connection, &edge, refusal).await,
-                None => drop(connection),
+        let is_stopping = *stop.borrow();
+        match judge_next(&mut connection, &edge, is_stopping).await {
+            Ok(None) => {}
+            Ok(Some(hit)) => {
+                if !send(&mut connection, &edge, hit).await {
+                    return;
+                }
+                continue;
             }
-            return;
+            Err(Some(refusal)) => return refuse(connection, &edge, refusal).await,
+            Err(None) => return,
         }
         let mut session = ServerSession::new_http1(Box::new(connection));
         session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
@@ -68,8 +74,21 @@ pub(super) async fn serve(
     }
 }
 
-/// Reads and judges the next head; `Err(None)` when there is nobody to answer.
-async fn judge_next(connection: &mut Connection, edge: &Edge) -> Result<(), Option<Refusal>> {
+/// Sends what was found in the cache; says whether the client is still there.
+async fn send(connection: &mut Connection, edge: &Edge, mut hit: Box<Hit>) -> bool {
+    let (head, body) = (hit.head.clone(), hit.body.clone());
+    let within = Duration::from_millis(edge.config.accept.body_timeout_ms);
+    let sent = timeout(within, connection.answer(hit.request_bytes, head, body)).await;
+    hit.record(edge);
+    matches!(sent, Ok(Ok(())))
+}
+
+/// Reads and judges the next head, and looks whether its answer is at hand; `Err(None)` when there is nobody to answer.
+async fn judge_next(
+    connection: &mut Connection,
+    edge: &Edge,
+    is_stopping: bool,
+) -> Result<Option<Box<Hit>>, Option<Refusal>> {
     let config = &edge.config.accept;
     let deadline = Duration::from_millis(config.head_timeout_ms);
     let head_bytes = match timeout(deadline, connection.read_head(config.head_bytes_max)).await {
@@ -78,14 +97,23 @@ async fn judge_next(connection: &mut Connection, edge: &Edge) -> Result<(), Opti
         Ok(Err(NoHead::TooLarge)) => return Err(Some(TOO_LARGE)),
         Err(_) => return Err(Some(TOO_SLOW)),
     };
-    let framing = head::judge(connection.head(head_bytes), config.body_bytes_max).map_err(Some)?;
+    let bytes = connection.head(head_bytes);
+    let (framing, hit) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
+        let may = config.serve_hits_early && !is_stopping && framing == Framing::Empty;
+        may.then(|| early::find(edge, request, head_bytes, connection.arrival()))?
+    })
+    .map_err(Some)?;
+    if hit.is_some() {
+        return Ok(hit);
+    }
     let begun = connection.begin(head_bytes, framing, config.body_bytes_max);
     begun.map_err(|bad| {
         Some(Refusal {
             status: StatusCode::BAD_REQUEST,
             reason: bad.0,
         })
-    })
+    })?;
+    Ok(None)
 }
 
 async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {

@@ -50,6 +50,18 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
 /// # Errors
 /// [`Refusal`] for whatever is not plainly correct HTTP/1.1.
 pub fn judge(head: &[u8], body_bytes_max: u64) -> Result<Framing, Refusal> {
+    judge_then(head, body_bytes_max, |_, _| ()).map(|(framing, ())| framing)
+}
+
+/// The same, and shows the parsed head to whoever wants to look at it without parsing it again.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_then<R>(
+    head: &[u8],
+    body_bytes_max: u64,
+    then: impl FnOnce(&httparse::Request<'_, '_>, Framing) -> R,
+) -> Result<(Framing, R), Refusal> {
     check_lines(head)?;
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
@@ -69,11 +81,12 @@ pub fn judge(head: &[u8], body_bytes_max: u64) -> Result<Framing, Refusal> {
         }
         _ => return Err(bad("malformed head")),
     }
-    let fields = Fields::of(request.headers)?;
+    let known = Fields::of(request.headers)?;
     let method = request.method.unwrap_or_default();
     let is_old = request.version == Some(0);
-    check_target(method, request.path.unwrap_or_default(), &fields, is_old)?;
-    framing(&fields, is_old, body_bytes_max)
+    check_target(method, request.path.unwrap_or_default(), &known, is_old)?;
+    let framing = framing(&known, is_old, body_bytes_max)?;
+    Ok((framing, then(&request, framing)))
 }
 
 /// Every line ends in CRLF and no line begins with white space: no bare line feed, no folding, no control characters.

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod connection;
+mod early;
 mod front;
 pub mod head;
 mod listener;
@@ -42,6 +43,8 @@ pub struct Config {
     pub head_timeout_ms: u64,
     /// The longest wait for more of a request's body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// Whether plain requests for what is fresh in the cache are answered without Pingora. The answers are the same.
+    pub serve_hits_early: bool,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
     /// The largest request body, in bytes.

@@ -8,6 +8,7 @@ pub mod encodings;
 pub mod entry;
 pub mod fetch;
 mod fill;
+mod hit;
 pub mod invalidation;
 pub mod key;
 mod marks;
@@ -212,9 +213,10 @@ impl Cache {
             .as_ref()
             .map(|entry| (self.worth(&ask.key, entry, now), entry.ttl_seconds(now)));
         match (state, stored) {
-            (Some((Freshness::Fresh, ttl)), Some(entry)) => {
-                self.count("hit");
-                (Answer::Stored(entry), format!("crackers; hit; ttl={ttl}"))
+            (Some((Freshness::Fresh, _)), Some(entry)) => {
+                self.count_hit();
+                let status = hit::status(&entry, now);
+                (Answer::Stored(entry), status)
             }
             (Some((Freshness::Revalidate, ttl)), Some(entry)) => {
                 let outcome = match entry.freshness(now) {
@@ -263,14 +265,6 @@ impl Cache {
             }
             freshness => freshness,
         }
-    }
-
-    /// The stored entry of a key, if it needs no fetch.
-    fn fresh(&self, key: &Key) -> Option<Arc<Entry>> {
-        let now = self.clock.now_microseconds();
-        self.store.get(&key.text).filter(|entry| {
-            entry.freshness(now) == Freshness::Fresh && self.purges.is_current(entry)
-        })
     }
 
     async fn forward(

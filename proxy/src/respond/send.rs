@@ -26,6 +26,24 @@ pub fn head(status: StatusCode, fields: &HeaderMap) -> Result<ResponseHeader> {
     Ok(head)
 }
 
+/// What a stored answer says to one request: status, fields and, if it has one, body.
+pub fn of_entry(
+    request: &http::request::Parts,
+    entry: &Entry,
+    now: i64,
+) -> (StatusCode, HeaderMap, Option<Bytes>) {
+    let (body, coding) = entry.body(negotiation::best(&request.headers));
+    let mut fields = entry.fields(coding, now);
+    if entry.status == StatusCode::OK && matches(&request.headers, fields.get(header::ETAG)) {
+        fields.remove(header::CONTENT_TYPE);
+        fields.remove(header::CONTENT_ENCODING);
+        return (StatusCode::NOT_MODIFIED, fields, None);
+    }
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let body = (request.method != Method::HEAD).then_some(body);
+    (entry.status, fields, body)
+}
+
 impl Respond {
     /// A stored answer: conditional requests, HEAD and codings are met from the entry.
     ///
@@ -38,28 +56,7 @@ impl Respond {
         entry: &Entry,
         now: i64,
     ) -> Result<()> {
-        let request = session.req_header();
-        let (body, coding) = entry.body(negotiation::best(&request.headers));
-        let mut fields = entry.fields(coding, now);
-        let is_current =
-            entry.status == StatusCode::OK && matches(&request.headers, fields.get(header::ETAG));
-        let is_head = request.method == Method::HEAD;
-        let status = if is_current {
-            StatusCode::NOT_MODIFIED
-        } else {
-            entry.status
-        };
-        if is_current {
-            fields.remove(header::CONTENT_TYPE);
-            fields.remove(header::CONTENT_ENCODING);
-        } else {
-            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        let body = if is_current || is_head {
-            None
-        } else {
-            Some(body)
-        };
+        let (status, fields, body) = of_entry(session.req_header(), entry, now);
         self.send(session, context, status, fields, body).await
     }
 
