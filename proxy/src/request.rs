@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 
 use crackers_shared::{headers, request_id};
 
-use crate::admit::{Admission, Visitor};
+use crate::admit::{Admission, Visitor, https};
 use crate::cache::fetch::{FetchError, FetchRequest};
 use crate::cache::{self, Answer, Ask, RouteConfig, invalidation, key};
 use crate::context::{Arrival, Context};
@@ -101,7 +101,7 @@ pub async fn answer_here(
             return Ok(true);
         }
     }
-    let secure = secure_address(edge, session.req_header(), context);
+    let secure = https::address(&edge.config.accept.tls, session.req_header(), context);
     if let Some(location) = secure {
         let fields = HeaderMap::from_iter([(header::LOCATION, location)]);
         edge.respond
@@ -134,30 +134,6 @@ pub async fn answer_here(
             Ok(true)
         }
     }
-}
-
-/// Where a request over plain TCP is sent instead, if it is. Health checks and proofs of who has the name come without TLS, and
-/// a trusted proxy or a socket file speaks for a client whose own connection nobody here knows.
-pub fn secure_address(edge: &Edge, request: &Parts, context: &Context) -> Option<HeaderValue> {
-    let tls = &edge.config.accept.tls;
-    let path = request.uri.path();
-    let stays = path == "/health" || path.starts_with("/.well-known/acme-challenge/");
-    if !tls.redirect || context.arrival.is_tls || context.client.through_trusted || stays {
-        return None;
-    }
-    let name = match host(request).rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host(request),
-    };
-    let port = match tls.redirect_port {
-        443 => String::new(),
-        port => format!(":{port}"),
-    };
-    let rest = request
-        .uri
-        .path_and_query()
-        .map_or("/", |rest| rest.as_str());
-    HeaderValue::try_from(format!("https://{name}{port}{rest}")).ok()
 }
 
 async fn send_health(edge: &Edge, session: &mut Session, context: &Context) -> Result<()> {

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
-use crate::admit::Admission;
+use crate::admit::{Admission, https};
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::record;
@@ -70,7 +70,7 @@ pub(super) fn find(
     let now = edge.clock.now_microseconds();
     let mut context = Context::new(now);
     request::identify(edge, &request.headers, arrival, &mut context);
-    if request::secure_address(edge, &request, &context).is_some() {
+    if https::address(&edge.config.accept.tls, &request, &context).is_some() {
         return None;
     }
     let Admission::Passes(fields) = request::admit(edge, &request, &context) else {

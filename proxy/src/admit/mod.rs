@@ -2,6 +2,7 @@
 
 pub mod client_address;
 pub mod cors;
+pub mod https;
 pub mod rate_limit;
 
 use std::io;

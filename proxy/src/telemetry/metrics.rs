@@ -88,6 +88,10 @@ impl Metrics {
     ///
     /// # Panics
     /// Never: names and labels are constants, and a test makes one.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one statement that lists the metrics, a line or two for each"
+    )]
     pub fn new() -> Self {
         let registry = Registry::new();
         let name = |name: &str| format!("crackers_edge_{name}");
