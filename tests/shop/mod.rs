@@ -1,5 +1,6 @@
 //! The catalogue as a client sees it, and the command line.
 
+mod account_things;
 mod accounts;
 mod both_databases;
 mod carts;

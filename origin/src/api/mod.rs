@@ -14,6 +14,7 @@ pub mod error;
 pub mod health;
 pub mod openapi;
 pub mod orders;
+pub mod own_orders;
 pub mod parameters;
 pub mod permission;
 pub mod price_list;
@@ -29,6 +30,7 @@ pub mod staff;
 mod table;
 pub mod tracking;
 pub mod views;
+pub mod wishlist;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

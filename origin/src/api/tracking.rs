@@ -14,6 +14,7 @@ use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
 use crate::commerce::ids;
+use crate::commerce::money::Paise;
 use crate::commerce::orders::{Order, OrderState, OrderStep, PaymentMethod};
 use crate::commerce::payments::{self, Payment, PaymentState};
 
@@ -113,45 +114,64 @@ pub(super) async fn by_number(call: Call) -> Result<Reply, ApiError> {
 
 pub(super) async fn pay(call: Call) -> Result<Reply, ApiError> {
     let request: PaymentRequest = body::json(&call)?;
-    let wrong = || wrong_field("/reference", "expected 6 to 35 letters and digits");
-    let reference = payments::reference(&request.reference).ok_or_else(wrong)?;
+    let reference = reference_of(&request.reference)?;
     let order = of_token(&call).await?;
+    let amount = order.quote.total;
+    shown(&paid(&call.app, &order, reference, amount).await?)
+}
+
+/// A reference in its one spelling.
+pub(super) fn reference_of(text: &str) -> Result<String, ApiError> {
+    let wrong = || wrong_field("/reference", "expected 6 to 35 letters and digits");
+    payments::reference(text).ok_or_else(wrong)
+}
+
+/// The order with a payment that staff look for.
+pub(super) async fn paid(
+    app: &App,
+    order: &Order,
+    reference: String,
+    amount: Paise,
+) -> Result<Order, ApiError> {
     if order.state != OrderState::AwaitingPayment {
         return Err(conflict(
             "not_awaiting_payment",
             "No payment is awaited for this order.".to_owned(),
         ));
     }
-    let now = call.app.clock.now();
+    let now = app.clock.now();
     let mut step = OrderStep::to(OrderState::PaymentReview, now, "customer", "");
     step.payment = Some(Payment {
         id: ids::unguessable(),
         reference,
-        amount: order.quote.total,
+        amount,
         proof: None,
         state: PaymentState::Submitted,
         submitted_at: now,
         decided_by: None,
     });
-    take(&call.app, &order, &step).await
+    take(app, order, &step).await
 }
 
 pub(super) async fn cancel(call: Call) -> Result<Reply, ApiError> {
     let _: CancelRequest = body::json(&call)?;
     let order = of_token(&call).await?;
+    shown(&called_off(&call.app, &order).await?)
+}
+
+/// The order, called off by its customer.
+pub(super) async fn called_off(app: &App, order: &Order) -> Result<Order, ApiError> {
     if !order.customer_may_cancel() {
         let detail = "This order cannot be called off here any more; please call the shop.";
         return Err(conflict("cannot_cancel", detail.to_owned()));
     }
-    let now = call.app.clock.now();
-    let step = OrderStep::to(OrderState::Cancelled, now, "customer", "");
-    take(&call.app, &order, &step).await
+    let step = OrderStep::to(OrderState::Cancelled, app.clock.now(), "customer", "");
+    take(app, order, &step).await
 }
 
-async fn take(app: &App, order: &Order, step: &OrderStep) -> Result<Reply, ApiError> {
-    let next = app
+async fn take(app: &App, order: &Order, step: &OrderStep) -> Result<Order, ApiError> {
+    let stepped = app
         .database
-        .step_order(&order.id, step, Some(order.version))
-        .await?;
-    shown(&next)
+        .step_order(&order.id, step, Some(order.version));
+    Ok(stepped.await?)
 }

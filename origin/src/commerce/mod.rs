@@ -30,4 +30,5 @@ pub mod settings;
 pub mod shop;
 pub mod staff;
 pub mod stock;
+pub mod wishlists;
 pub mod zones;

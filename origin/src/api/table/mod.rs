@@ -122,6 +122,7 @@ macro_rules! private_file {
     };
 }
 
+mod account;
 mod catalogue;
 mod customer;
 mod staff;
@@ -156,6 +157,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     [
         catalogue::ROUTES,
         customer::ROUTES,
+        account::ROUTES,
         staff::ROUTES,
         system::ROUTES,
     ]
