@@ -8,6 +8,7 @@ mod kills;
 mod orders;
 mod proofs;
 mod selling;
+mod shelves;
 mod staff;
 
 use std::collections::BTreeSet;

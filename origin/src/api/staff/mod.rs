@@ -3,8 +3,11 @@
 
 pub mod access;
 pub mod catalogue;
+pub mod categories;
+pub mod combos;
 pub mod coupons;
 pub mod orders;
+pub mod product_list;
 mod product_rules;
 pub mod shop;
 

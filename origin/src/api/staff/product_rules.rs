@@ -23,22 +23,28 @@ pub(super) fn problems(product: &Product) -> Vec<FieldError> {
 /// A field, whether it is as it must be, and how that is.
 type Rule = (&'static str, bool, &'static str);
 
-fn is_text(text: &str, least: usize, most: usize) -> bool {
+pub(super) fn is_text(text: &str, least: usize, most: usize) -> bool {
     let is_plain = !text.chars().any(|c| c.is_control() && c != '\n');
     is_plain && (least..=most).contains(&text.chars().count())
 }
 
-fn is_slug(text: &str) -> bool {
+pub(super) fn is_sku(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+pub(super) fn is_slug(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=100).contains(&text.len()) && text.bytes().all(fits)
 }
 
 fn rules_of_names(product: &Product) -> [Rule; 7] {
-    let sku = &product.sku;
-    let is_sku = (1..=64).contains(&sku.len()) && sku.bytes().all(|b| b.is_ascii_graphic());
     let is_priced = (1..=product.mrp.0).contains(&product.price.0);
     [
-        ("sku", is_sku, "1 to 64 visible ASCII characters"),
+        (
+            "sku",
+            is_sku(&product.sku),
+            "1 to 64 visible ASCII characters",
+        ),
         ("slug", is_slug(&product.slug), SLUG),
         (
             "name",
@@ -60,7 +66,8 @@ fn rules_of_names(product: &Product) -> [Rule; 7] {
     ]
 }
 
-const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
+/// How a name in URLs is.
+pub(super) const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
 
 fn rules_of_details(product: &Product) -> [Rule; 6] {
     let (tags, notes) = (&product.tags, &product.safety_notes);

@@ -2,7 +2,8 @@
 
 use super::super::auth;
 use super::super::staff::{
-    access, catalogue as staff_catalogue, coupons, orders as staff_orders, shop as staff_shop,
+    access, catalogue as staff_catalogue, categories as staff_categories, combos as staff_combos,
+    coupons, orders as staff_orders, product_list, shop as staff_shop,
 };
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
@@ -68,6 +69,10 @@ pub(super) static ROUTES: &[Route] = &[
         "The picture that shows an order's latest payment"
     ),
     own!(
+        GET "/api/admin/products", Permission::Staff(Right::Catalogue), product_list::LIST,  => OK product_list::StaffProductPage,
+        product_list::list, "Products, active or not"
+    ),
+    own!(
         POST "/api/admin/products", Permission::Staff(Right::Catalogue), &[], staff_catalogue::NewProduct => CREATED staff_catalogue::StaffProductView,
         staff_catalogue::create, "Add a product"
     ),
@@ -114,5 +119,53 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         POST "/api/admin/coupons/{code}/uses", Permission::Staff(Right::Settings), &[], coupons::MoreUses => OK coupons::CouponView,
         coupons::more_uses, "Give a counted coupon more uses"
+    ),
+    own!(
+        GET "/api/admin/categories", Permission::Staff(Right::Catalogue), &[],  => OK staff_categories::StaffCategoryPage,
+        staff_categories::list, "Categories"
+    ),
+    own!(
+        POST "/api/admin/categories", Permission::Staff(Right::Catalogue), &[], staff_categories::NewCategory => CREATED staff_categories::StaffCategoryView,
+        staff_categories::create, "Add a category"
+    ),
+    own!(
+        GET "/api/admin/categories/{slug}", Permission::Staff(Right::Catalogue), &[],  => OK staff_categories::StaffCategoryView,
+        staff_categories::show, "One category"
+    ),
+    own!(
+        PUT "/api/admin/categories/{slug}", Permission::Staff(Right::Catalogue), &[], staff_categories::CategoryTerms => OK staff_categories::StaffCategoryView,
+        staff_categories::replace, "Replace what a category is"
+    ),
+    own!(
+        GET "/api/admin/bundles", Permission::Staff(Right::Catalogue), PAGE,  => OK staff_combos::StaffComboPage,
+        staff_combos::bundles::list, "Bundles"
+    ),
+    own!(
+        POST "/api/admin/bundles", Permission::Staff(Right::Catalogue), &[], staff_combos::ComboTerms => CREATED staff_combos::StaffComboView,
+        staff_combos::bundles::create, "Add a bundle"
+    ),
+    own!(
+        GET "/api/admin/bundles/{id}", Permission::Staff(Right::Catalogue), &[],  => OK staff_combos::StaffComboView,
+        staff_combos::bundles::show, "One bundle, by id"
+    ),
+    own!(
+        PUT "/api/admin/bundles/{id}", Permission::Staff(Right::Catalogue), &[], staff_combos::ComboTerms => OK staff_combos::StaffComboView,
+        staff_combos::bundles::replace, "Replace what a bundle is"
+    ),
+    own!(
+        GET "/api/admin/giftboxes", Permission::Staff(Right::Catalogue), PAGE,  => OK staff_combos::StaffComboPage,
+        staff_combos::gift_boxes::list, "Gift boxes"
+    ),
+    own!(
+        POST "/api/admin/giftboxes", Permission::Staff(Right::Catalogue), &[], staff_combos::ComboTerms => CREATED staff_combos::StaffComboView,
+        staff_combos::gift_boxes::create, "Add a gift box"
+    ),
+    own!(
+        GET "/api/admin/giftboxes/{id}", Permission::Staff(Right::Catalogue), &[],  => OK staff_combos::StaffComboView,
+        staff_combos::gift_boxes::show, "One gift box, by id"
+    ),
+    own!(
+        PUT "/api/admin/giftboxes/{id}", Permission::Staff(Right::Catalogue), &[], staff_combos::ComboTerms => OK staff_combos::StaffComboView,
+        staff_combos::gift_boxes::replace, "Replace what a gift box is"
     ),
 ];
