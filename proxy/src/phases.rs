@@ -127,7 +127,7 @@ impl ProxyHttp for Phases {
     ) -> Result<()> {
         let mut fields = answer.headers.clone();
         self.edge.dispatch.heard(&fields);
-        let is_good = !is_gateway_error(answer.status);
+        let is_good = !is_gateway_error(answer.status, &answer.headers);
         request::report(&self.edge, session, context, is_good);
         let is_stream = fields
             .get(header::CONTENT_TYPE)

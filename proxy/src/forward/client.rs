@@ -27,12 +27,16 @@ pub struct UpstreamClient {
     dispatch: Arc<Dispatch>,
 }
 
-/// Whether an answer says that the origin could not answer.
-pub fn is_gateway_error(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    )
+/// Whether an answer says that the origin could not answer. A 503 that says when to come back is meant so (only looking is
+/// allowed, the database is away): another origin of the shop would say the same.
+pub fn is_gateway_error(status: StatusCode, fields: &http::HeaderMap) -> bool {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => !fields.contains_key(http::header::RETRY_AFTER),
+        status => matches!(
+            status,
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+        ),
+    }
 }
 
 /// A session and what it occupies.
@@ -98,7 +102,10 @@ impl UpstreamClient {
             tried.push(Arc::clone(&chosen.server));
             match self.once(request, &chosen, timeouts, permit).await {
                 Ok(fetched) => {
-                    group.report(&chosen.server, !is_gateway_error(fetched.status));
+                    group.report(
+                        &chosen.server,
+                        !is_gateway_error(fetched.status, &fetched.headers),
+                    );
                     return Ok(fetched);
                 }
                 Err(error) => {
@@ -239,5 +246,29 @@ impl Exchange {
 impl Fetch for UpstreamClient {
     fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<Fetched, FetchError>> {
         Box::pin(self.exchange(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn an_origin_that_says_when_to_come_back_has_not_failed() {
+        let none = HeaderMap::new();
+        let later = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("5"))]);
+        for (status, fields, failed) in [
+            (503, &none, true),
+            (503, &later, false),
+            (502, &later, true),
+            (504, &none, true),
+            (500, &none, false),
+            (200, &none, false),
+        ] {
+            let code = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_gateway_error(code, fields), failed, "{status}");
+        }
     }
 }

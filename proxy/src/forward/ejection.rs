@@ -14,7 +14,7 @@ use crackers_shared::config_file::Problems;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EjectionConfig {
-    /// Failures in a row (no answer, 502, 503, 504) that eject a server.
+    /// Failures in a row (no answer, 502, 504, 503 without `Retry-After`) that eject a server.
     pub failures_max: u32,
     /// They count together when no more than so many milliseconds lie between first and last.
     pub window_ms: u64,
