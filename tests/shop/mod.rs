@@ -6,6 +6,7 @@ mod both_databases;
 mod carts;
 mod kills;
 mod orders;
+mod pages;
 mod proofs;
 mod selling;
 mod shelves;

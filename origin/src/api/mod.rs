@@ -15,6 +15,7 @@ pub mod health;
 pub mod openapi;
 pub mod orders;
 pub mod own_orders;
+pub mod pages;
 pub mod parameters;
 pub mod permission;
 pub mod price_list;

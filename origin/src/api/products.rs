@@ -15,7 +15,7 @@ use crate::commerce::money::Paise;
 use crate::commerce::products::{
     Image, Product, ProductFilter, ProductPosition, ProductQuery, ProductSort, StockFilter,
 };
-use crate::commerce::search;
+use crate::commerce::{related, search};
 use crate::database::DatabaseError;
 
 /// A page of products.
@@ -277,6 +277,29 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
     app.answers
         .get(format!("product\u{1f}{}", call.segment), &app.metrics, make)
         .await
+}
+
+pub(super) async fn related(call: Call) -> Result<Reply, ApiError> {
+    let app = &call.app;
+    let make = async {
+        let product = app.database.product_by_id_or_slug(&call.segment).await?;
+        let product = product.ok_or(ApiError::NotFound)?;
+        let found = related::related(&app.database, &product).await?;
+        let categories = app.database.categories().await?;
+        let mut tags = vec![
+            product_tag(&product.id),
+            category_tag(&product.category),
+            "categories".to_owned(),
+        ];
+        if found.is_of_all {
+            tags.push("products".to_owned());
+        }
+        let products = found.products.iter();
+        let items = products.map(|one| ProductSummary::of(one, &categories));
+        Reply::public(&Page::whole(items.collect()), tags)
+    };
+    let key = format!("related\u{1f}{}", call.segment);
+    app.answers.get(key, &app.metrics, make).await
 }
 
 pub(super) async fn suggest(call: Call) -> Result<Reply, ApiError> {

@@ -58,6 +58,11 @@ pub fn combo_tag(id: &str) -> String {
     format!("combo:{id}")
 }
 
+/// The tag of a page that staff write.
+pub fn page_tag(slug: &str) -> String {
+    format!("page:{slug}")
+}
+
 /// What goes stale when a product is no longer what it was: its own page, every list that may hold it, and the combos
 /// that contain it (`combos`: their ids and the tags of their lists). Category lists carry counts, which only change
 /// when a product comes or goes.

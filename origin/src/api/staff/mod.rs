@@ -7,6 +7,7 @@ pub mod categories;
 pub mod combos;
 pub mod coupons;
 pub mod orders;
+pub mod pages;
 pub mod product_list;
 mod product_rules;
 pub mod shop;

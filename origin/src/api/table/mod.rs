@@ -125,6 +125,7 @@ macro_rules! private_file {
 mod account;
 mod catalogue;
 mod customer;
+mod service;
 mod staff;
 mod system;
 
@@ -158,6 +159,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         catalogue::ROUTES,
         customer::ROUTES,
         account::ROUTES,
+        service::ROUTES,
         staff::ROUTES,
         system::ROUTES,
     ]
