@@ -15,6 +15,8 @@ mod orders;
 mod promises;
 #[path = "database_contract/records.rs"]
 mod records;
+#[path = "database_contract/staff.rs"]
+mod staff;
 #[path = "database_contract/stock.rs"]
 mod stock;
 
@@ -121,6 +123,8 @@ promised! {
     concurrent_changes_of_a_record_all_count
     staff_add_and_replace_products_categories_and_combos
     a_coupon_is_used_as_often_as_it_may_be
+    super_admins_who_end_each_others_access_leave_one
+    of_tries_at_the_same_moment_none_goes_uncounted
 }
 
 #[tokio::test(flavor = "multi_thread")]

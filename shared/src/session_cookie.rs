@@ -82,6 +82,13 @@ impl Keys {
         found.into()
     }
 
+    /// Secrets that every program with the same keys can make again, so that none of them has to be kept: one for each
+    /// key, that of the first one first. They are lost with their key.
+    pub fn secrets(&self, purpose: &str, text: &str) -> Vec<[u8; 32]> {
+        let keys = self.0.iter();
+        keys.map(|key| keyed_bytes(key, purpose, text)).collect()
+    }
+
     /// The value of the cookie.
     pub fn sign(&self, cookie: &SessionCookie) -> String {
         let text = format!("{}.{}.{}", cookie.id, cookie.bucket, cookie.expires);
@@ -127,11 +134,15 @@ fn make(file: &Path) -> io::Result<()> {
 }
 
 fn keyed(key: &[u8], purpose: &str, text: &str) -> String {
+    hexadecimal(&keyed_bytes(key, purpose, text))
+}
+
+fn keyed_bytes(key: &[u8], purpose: &str, text: &str) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     mac.update(purpose.as_bytes());
     mac.update(b":");
     mac.update(text.as_bytes());
-    hexadecimal(&mac.finalize().into_bytes())
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -180,6 +191,14 @@ mod tests {
         let value = Keys::of_text(OLD).unwrap().sign(&cookie());
         let both = Keys::of_text(&format!("{NEW}\n{OLD}\n")).unwrap();
         assert_eq!(both.verify(&value, 0), Some(cookie()));
+    }
+
+    #[test]
+    fn a_secret_is_one_for_each_key_and_each_purpose() {
+        let both = Keys::of_text(&format!("{NEW}\n{OLD}\n")).unwrap();
+        let old = Keys::of_text(OLD).unwrap();
+        assert_eq!(both.secrets("a", "b")[1..], old.secrets("a", "b")[..]);
+        assert_ne!(old.secrets("a", "b"), old.secrets("b", "b"));
     }
 
     #[test]

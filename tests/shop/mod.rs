@@ -11,6 +11,7 @@ mod proofs;
 mod selling;
 mod shelves;
 mod staff;
+mod staff_accounts;
 
 use std::collections::BTreeSet;
 

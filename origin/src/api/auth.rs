@@ -11,7 +11,7 @@ use super::response::Reply;
 use super::routes::Call;
 use super::tracking::TrackView;
 use super::views::time;
-use crate::commerce::accounts::{self, Customer, Session, Subject};
+use crate::commerce::accounts::{self, Customer, Ending, Session, Subject};
 use crate::commerce::contact;
 use crate::commerce::orders::{Order, OrderQuery};
 use crate::database::DatabaseError;
@@ -233,22 +233,22 @@ pub(super) async fn sessions(call: Call) -> Result<Reply, ApiError> {
 
 pub(super) async fn log_out(call: Call) -> Result<Reply, ApiError> {
     let (session, _) = asker(&call)?;
-    end(&call, session, Some(&session.id)).await
+    end(&call, session, Ending::One(&session.id)).await
 }
 
 pub(super) async fn log_out_everywhere(call: Call) -> Result<Reply, ApiError> {
     let (session, _) = asker(&call)?;
-    end(&call, session, None).await
+    end(&call, session, Ending::All).await
 }
 
 /// Ends this session or all of the account's, and takes the cookie away.
 pub(super) async fn end(
     call: &Call,
     session: &Session,
-    only: Option<&str>,
+    which: Ending<'_>,
 ) -> Result<Reply, ApiError> {
     let app = &call.app;
-    accounts::end_sessions(&app.database, &session.subject, only, app.clock.now()).await?;
+    accounts::end_sessions(&app.database, &session.subject, which, app.clock.now()).await?;
     let mut reply = Reply::fresh(StatusCode::OK, &Nothing {})?;
     reply.set_cookie = Some(permission::cookie_of_none(app, &session.subject));
     Ok(reply)

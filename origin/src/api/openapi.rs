@@ -146,7 +146,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     let is_of_staff = matches!(
         route.permission,
-        Permission::AnyStaff | Permission::Staff(_)
+        Permission::Newcomer | Permission::AnyStaff | Permission::Staff(_)
     );
     let logs_in = route.path.ends_with("/verify") || route.path.ends_with("/login");
     if route.permission != Permission::Public || logs_in {

@@ -20,6 +20,8 @@ pub enum Permission {
     Public,
     /// Whoever is logged in as a customer.
     Customer,
+    /// Any member of staff, even one who has to choose a password first.
+    Newcomer,
     /// Any member of staff.
     AnyStaff,
     /// Members of staff whose role has this right.
@@ -62,7 +64,7 @@ pub(super) async fn check(
             check_csrf(app, headers, &session, is_safe)?;
             return Ok(Asker::Customer(session));
         }
-        Permission::AnyStaff => None,
+        Permission::Newcomer | Permission::AnyStaff => None,
         Permission::Staff(right) => Some(right),
     };
     let session = of_cookie(app, headers, STAFF_COOKIE).await?;
@@ -76,6 +78,11 @@ pub(super) async fn check(
         .filter(|member| member.active);
     let member = member.ok_or(ApiError::NotLoggedIn)?;
     check_csrf(app, headers, &session, is_safe)?;
+    if member.must_choose_password() && permission != Permission::Newcomer {
+        return Err(ApiError::NotPermitted(
+            "choose a password of your own first",
+        ));
+    }
     if right.is_some_and(|right| !member.role.has(right)) {
         return Err(ApiError::NotPermitted("your role does not have this right"));
     }

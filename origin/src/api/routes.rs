@@ -1,11 +1,14 @@
 //! What a route is: a row of the table, the call that its handler gets, the answer that it gives.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use schemars::{Schema, SchemaGenerator};
+
+use crackers_shared::headers;
 
 pub use super::table::routes;
 
@@ -34,6 +37,13 @@ pub struct Call {
 }
 
 impl Call {
+    /// Where the request comes from, as the edge says: the last of `X-Forwarded-For`, which it writes itself.
+    pub(super) fn client_address(&self) -> Option<IpAddr> {
+        let fields = self.headers.get_all(headers::FORWARDED_FOR);
+        let last = fields.iter().next_back()?.to_str().ok()?;
+        last.rsplit(',').next()?.trim().parse().ok()
+    }
+
     /// Where a page begins, and how many items it has.
     pub(super) fn page(&self) -> (Option<&str>, u32) {
         let limit = self.query.number("limit").unwrap_or(24);

@@ -12,7 +12,8 @@ use crate::config::Config;
 /// What can be done with staff.
 #[derive(Subcommand)]
 pub(super) enum AdminVerb {
-    /// Add a member of staff, or give one a new password. The password is read from standard input, one line.
+    /// Add a member of staff, or give one a new password, lift a lock and switch the second factor off. The password is read
+    /// from standard input, one line.
     Create {
         /// Mail address to log in with.
         email: String,
@@ -64,7 +65,13 @@ pub(super) async fn run(config: &Config, verb: AdminVerb) -> anyhow::Result<()> 
             found.value.set_password(password);
             found.value.active = true;
             found.value.role = role.into();
-            Writes::default().replace(&found)?
+            let access = found.value.access(&database).await?;
+            let writes = Writes::default().replace(&found)?;
+            // Whoever has the machine is let in, whatever was guessed or lost before.
+            match access.version {
+                0 => writes,
+                _ => writes.remove(&access),
+            }
         }
         None => {
             Writes::default().with(&StaffMember::new(&email, &name, role.into(), password, at))?

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids;
 use super::mail::Mail;
 use super::records::{Kept, Writes};
+use super::staff::AddressTries;
 use crate::database::{Answer, Database, DatabaseError};
 
 /// How long a code is good for.
@@ -273,20 +274,33 @@ pub async fn session(
         .filter(|session| at < session.expires_at))
 }
 
-/// Ends sessions of an account: one of them, or all.
+/// Which sessions of an account are ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending<'a> {
+    /// The one with this id.
+    One(&'a str),
+    /// Every one but that with this id.
+    Others(&'a str),
+    /// Every one.
+    All,
+}
+
+/// Ends sessions of an account.
 ///
 /// # Errors
 /// What the database fails with.
 pub async fn end_sessions(
     database: &Database,
     subject: &Subject,
-    only: Option<&str>,
+    which: Ending<'_>,
     at: Timestamp,
 ) -> Answer<()> {
     let all = database.list::<Session>(&subject.key(), None, 1000).await?;
-    let chosen = all
-        .iter()
-        .filter(|one| only.is_none_or(|id| id == one.value.id));
+    let chosen = all.iter().filter(|one| match which {
+        Ending::One(id) => one.value.id == id,
+        Ending::Others(id) => one.value.id != id,
+        Ending::All => true,
+    });
     for session in chosen {
         match database
             .write_records(&Writes::default().remove(session), at)
@@ -300,7 +314,7 @@ pub async fn end_sessions(
     Ok(())
 }
 
-/// Forgets sessions and codes that are over, at most `limit` of each.
+/// Forgets sessions, codes and tries that are over, at most `limit` of each.
 ///
 /// # Errors
 /// What the database fails with.
@@ -311,6 +325,9 @@ pub async fn forget_what_is_over(database: &Database, at: Timestamp, limit: u32)
     }
     for code in database.due::<Code>(at, limit).await? {
         writes = writes.remove(&code);
+    }
+    for tries in database.due::<AddressTries>(at, limit).await? {
+        writes = writes.remove(&tries);
     }
     match database.write_records(&writes, at).await {
         // Another origin was faster.

@@ -14,10 +14,14 @@ pub fn unguessable() -> String {
 /// A new id that a stranger cannot guess, and that sorts after those of earlier times: 11 characters of microseconds, 14
 /// from random bits.
 pub fn in_order_of_time(at: jiff::Timestamp) -> String {
-    let time = u128::try_from(at.as_microsecond()).unwrap_or(0);
-    let mut id = base36(time, 11);
+    let mut id = first_of(at);
     id.extend(unguessable().chars().rev().take(14));
     id
+}
+
+/// What every id of [`in_order_of_time`] made before `at` sorts below, and every later one above.
+pub fn first_of(at: jiff::Timestamp) -> String {
+    base36(u128::try_from(at.as_microsecond()).unwrap_or(0), 11)
 }
 
 /// `number` in base 36, padded with zeros to `width` characters.
@@ -46,6 +50,8 @@ mod tests {
         let at = |second| in_order_of_time(jiff::Timestamp::from_second(second).unwrap());
         assert!(at(1_700_000_000) < at(1_800_000_000));
         assert_eq!(at(4_000_000_000).len(), 25);
+        let bound = first_of(jiff::Timestamp::from_second(1_750_000_000).unwrap());
+        assert!(at(1_700_000_000) < bound && bound < at(1_750_000_000));
     }
 
     #[test]

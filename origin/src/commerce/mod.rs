@@ -32,5 +32,6 @@ pub mod settings;
 pub mod shop;
 pub mod staff;
 pub mod stock;
+pub mod totp;
 pub mod wishlists;
 pub mod zones;

@@ -123,6 +123,17 @@ impl Writes {
         Ok(self)
     }
 
+    /// Adds what has version 0, replaces what was read.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Corrupt`] for what cannot be written as JSON.
+    pub fn put<T: Kept>(self, stored: &Stored<T>) -> Answer<Self> {
+        match stored.version {
+            0 => self.with(&stored.value),
+            _ => self.replace(stored),
+        }
+    }
+
     /// Removes what was read.
     pub fn remove<T: Kept>(mut self, stored: &Stored<T>) -> Self {
         self.steps.push(Write::Remove {

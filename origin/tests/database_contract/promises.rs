@@ -4,6 +4,7 @@ pub(crate) use crate::catalogue::*;
 pub(crate) use crate::interleaving::*;
 pub(crate) use crate::orders::*;
 pub(crate) use crate::records::*;
+pub(crate) use crate::staff::*;
 pub(crate) use crate::stock::*;
 
 use crackers_origin::commerce::money::Paise;

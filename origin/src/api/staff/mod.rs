@@ -2,21 +2,24 @@
 //! before it is carried out.
 
 pub mod access;
+pub mod audit;
 pub mod catalogue;
 pub mod categories;
 pub mod combos;
 pub mod coupons;
+pub mod mails;
+pub mod members;
 pub mod orders;
 pub mod pages;
 pub mod product_list;
 mod product_rules;
+pub mod second_factor;
 pub mod shop;
 
 use crate::api::error::ApiError;
 use crate::api::permission::Asker;
 use crate::api::routes::Call;
 use crate::commerce::accounts::Session;
-use crate::commerce::ids;
 use crate::commerce::records::Writes;
 use crate::commerce::staff::{AuditEntry, StaffMember};
 
@@ -32,13 +35,7 @@ fn asker(call: &Call) -> Result<(&Session, &StaffMember), ApiError> {
 pub(in crate::api) async fn write_down(call: &Call, action: String) -> Result<(), ApiError> {
     let (_, member) = asker(call)?;
     let at = call.app.clock.now();
-    let entry = AuditEntry {
-        id: ids::in_order_of_time(at),
-        at,
-        by: member.email.clone(),
-        action,
-        request_id: call.request_id.clone(),
-    };
+    let entry = AuditEntry::new(&member.email, action, &call.request_id, at);
     let writes = Writes::default().with(&entry)?;
     call.app.database.write_records(&writes, at).await?;
     Ok(())

@@ -2,8 +2,9 @@
 
 use super::super::auth;
 use super::super::staff::{
-    access, catalogue as staff_catalogue, categories as staff_categories, combos as staff_combos,
-    coupons, orders as staff_orders, product_list, shop as staff_shop,
+    access, audit, catalogue as staff_catalogue, categories as staff_categories,
+    combos as staff_combos, coupons, mails, members, orders as staff_orders, product_list,
+    second_factor, shop as staff_shop,
 };
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
@@ -14,36 +15,64 @@ pub(super) static ROUTES: &[Route] = &[
         access::log_in, "Log in as staff"
     ),
     own!(
-        POST "/api/admin/logout", Permission::AnyStaff, &[],  => OK auth::Nothing,
+        POST "/api/admin/logout", Permission::Newcomer, &[],  => OK auth::Nothing,
         access::log_out, "Log out"
     ),
     own!(
-        GET "/api/admin/me", Permission::AnyStaff, &[],  => OK access::StaffMeView,
+        GET "/api/admin/me", Permission::Newcomer, &[],  => OK access::StaffMeView,
         access::me, "Oneself, as staff"
     ),
     own!(
-        GET "/api/admin/staff", Permission::Staff(Right::Staff), &[],  => OK access::StaffPage,
-        access::list, "Staff"
+        POST "/api/admin/password", Permission::Newcomer, &[], access::PasswordChange => OK auth::Nothing,
+        access::change_password, "Choose another password; every other session of one's own ends"
     ),
     own!(
-        POST "/api/admin/staff", Permission::Staff(Right::Staff), &[], access::NewStaff => CREATED access::StaffView,
-        access::add, "Add a member of staff"
+        POST "/api/admin/totp", Permission::AnyStaff, &[], second_factor::PasswordGiven => OK second_factor::SecretView,
+        second_factor::begin, "Begin with a second factor: the secret for an authenticator"
+    ),
+    own!(
+        POST "/api/admin/totp/confirm", Permission::AnyStaff, &[], second_factor::FirstCode => OK second_factor::RecoveryView,
+        second_factor::confirm, "Switch the second factor on with a first code"
+    ),
+    own!(
+        POST "/api/admin/totp/off", Permission::AnyStaff, &[], second_factor::PasswordGiven => OK auth::Nothing,
+        second_factor::switch_off, "Switch the second factor off"
+    ),
+    own!(
+        GET "/api/admin/staff", Permission::Staff(Right::Staff), &[],  => OK members::StaffPage,
+        members::list, "Staff"
+    ),
+    own!(
+        POST "/api/admin/staff", Permission::Staff(Right::Staff), &[], members::NewStaff => CREATED members::StaffView,
+        members::add, "Add a member of staff"
+    ),
+    own!(
+        GET "/api/admin/staff/{id}", Permission::Staff(Right::Staff), &[],  => OK members::StaffView,
+        members::show, "One member of staff"
+    ),
+    own!(
+        PATCH "/api/admin/staff/{id}", Permission::Staff(Right::Staff), &[], members::StaffChange => OK members::StaffView,
+        members::change, "Change somebody's name, role or access"
     ),
     own!(
         DELETE "/api/admin/staff/{id}", Permission::Staff(Right::Staff), &[],  => OK auth::Nothing,
-        access::remove, "End somebody's access"
+        members::remove, "End somebody's access"
     ),
     own!(
-        GET "/api/admin/audit", Permission::Staff(Right::Audit), PAGE,  => OK access::AuditPage,
-        access::audit, "What staff did"
+        POST "/api/admin/staff/{id}/reset", Permission::Staff(Right::Staff), &[], members::ResetRequest => OK members::TemporaryPassword,
+        members::reset, "Give somebody a password for a day, and end their sessions"
     ),
     own!(
-        GET "/api/admin/mails", Permission::Staff(Right::Audit), PAGE,  => OK access::MailPage,
-        access::mails, "Mails that nobody took"
+        GET "/api/admin/audit", Permission::Staff(Right::Audit), audit::LIST,  => OK audit::AuditPage,
+        audit::list, "What staff did"
+    ),
+    own!(
+        GET "/api/admin/mails", Permission::Staff(Right::Audit), PAGE,  => OK mails::MailPage,
+        mails::list, "Mails that nobody took"
     ),
     own!(
         POST "/api/admin/mails/{id}/again", Permission::Staff(Right::Settings), &[],  => OK auth::Nothing,
-        access::send_again, "Try a mail again"
+        mails::send_again, "Try a mail again"
     ),
     own!(
         GET "/api/admin/orders", Permission::Staff(Right::Orders), staff_orders::LIST,  => OK staff_orders::StaffOrderPage,

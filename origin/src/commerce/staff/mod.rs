@@ -1,24 +1,31 @@
 //! Staff: who they are, how they log in, what their role lets them do.
 
+mod access;
+mod audit;
+mod log_in;
+mod members;
+
 use argon2::Argon2;
 use crackers_shared::request_id::{hexadecimal, random};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{Session, Subject};
 use super::ids;
-use super::records::{Kept, Writes};
-use crate::database::{Answer, Database, DatabaseError};
+use super::records::Kept;
+use crate::database::{Answer, DatabaseError};
+
+pub use access::{SecondFactor, StaffAccess};
+pub use audit::{AuditEntry, AuditQuery, entries};
+pub use log_in::{AddressTries, Attempt, LogIn, is_owner, log_in};
+pub use members::{MemberRefusal, change_member, reset_member};
 
 /// The fewest characters of a password.
 pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// The most bytes of a password: hashing is work, and strangers send what they like.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
-/// Wrong passwords in a row after which an account is locked.
-const FAILURES_MAX: u32 = 5;
-/// How long it is locked then.
-const LOCKED_FOR: SignedDuration = SignedDuration::from_mins(15);
+/// How long a password that a super_admin gave is good for.
+const TEMPORARY_LASTS: SignedDuration = SignedDuration::from_hours(24);
 
 /// Something that staff may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +85,9 @@ pub struct StaffMember {
     pub active: bool,
     /// Salt and argon2id hash, hexadecimal digits each.
     password: (String, String),
-    /// Wrong passwords since the last right one.
-    failures: u32,
-    /// Until when no password is looked at.
-    locked_until: Option<Timestamp>,
+    /// Until when a password is good that somebody else gave; none once its owner has chosen one.
+    #[serde(default)]
+    temporary_until: Option<Timestamp>,
 }
 
 impl Kept for StaffMember {
@@ -100,33 +106,6 @@ impl Kept for StaffMember {
     }
 }
 
-/// One thing that a member of staff did.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct AuditEntry {
-    /// Begins with the time.
-    pub id: String,
-    /// When.
-    pub at: Timestamp,
-    /// Mail address of who did it.
-    pub by: String,
-    /// Method and path.
-    pub action: String,
-    /// `X-Request-Id`.
-    pub request_id: String,
-}
-
-impl Kept for AuditEntry {
-    const KIND: &'static str = "audit";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn keys(&self) -> Vec<String> {
-        vec!["all".to_owned()]
-    }
-}
-
 impl StaffMember {
     /// A new member. Hashes the password, which takes tens of milliseconds of work.
     pub fn new(email: &str, name: &str, role: Role, password: &str, at: Timestamp) -> Self {
@@ -137,16 +116,30 @@ impl StaffMember {
             role,
             active: true,
             password: hashed(password),
-            failures: 0,
-            locked_until: None,
+            temporary_until: None,
         }
     }
 
-    /// With another password; a lock is lifted.
+    /// With a password that its owner has chosen.
     pub fn set_password(&mut self, password: &str) {
         self.password = hashed(password);
-        self.failures = 0;
-        self.locked_until = None;
+        self.temporary_until = None;
+    }
+
+    /// With a password that somebody else has made, good for a day, and for nothing but choosing another one.
+    pub fn set_temporary_password(&mut self, password: &str, at: Timestamp) {
+        self.password = hashed(password);
+        self.temporary_until = Some(at + TEMPORARY_LASTS);
+    }
+
+    /// Whether its owner has to choose a password before anything else.
+    pub fn must_choose_password(&self) -> bool {
+        self.temporary_until.is_some()
+    }
+
+    /// Whether nobody may end their access without another one who may do the same.
+    pub fn is_super_admin(&self) -> bool {
+        self.active && self.role == Role::SuperAdmin
     }
 
     fn is_password(&self, password: &str) -> bool {
@@ -175,60 +168,19 @@ fn hash_with(salt: &str, password: &str) -> String {
     hexadecimal(&out)
 }
 
-/// Begins a session with a password. `None` when mail or password is wrong, or the account is locked or closed: the
-/// same work and the same answer each time.
-///
-/// # Errors
-/// What the database fails with.
-pub async fn log_in(
-    database: &Database,
-    email: &str,
-    password: &str,
-    at: Timestamp,
-) -> Answer<Option<(StaffMember, Session)>> {
-    let found = database
-        .get_by::<StaffMember>(&format!("email:{email}"))
-        .await?;
-    let judged = found.as_ref().map(|found| found.value.clone());
+/// Hashes and compares away from the runtime's threads. Without a member the work is the same: whether an account
+/// exists must not show in the time it takes.
+async fn is_password_of(member: Option<StaffMember>, password: &str) -> Answer<bool> {
     let given = password.to_owned();
-    let is_right = tokio::task::spawn_blocking(move || match judged {
+    let compared = tokio::task::spawn_blocking(move || match member {
         Some(member) => member.is_password(&given),
         None => {
-            // Whether an account exists must not show in the time it takes.
             let _ = hashed(&given);
             false
         }
     });
-    let is_right = is_right
-        .await
-        .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
-    let Some(mut member) = found else {
-        return Ok(None);
-    };
-    let is_locked = member.value.locked_until.is_some_and(|until| at < until);
-    if is_locked || !member.value.active {
-        return Ok(None);
-    }
-    let session = Session::begun(Subject::Staff(member.value.id.clone()), at);
-    member.value.failures = if is_right {
-        0
-    } else {
-        member.value.failures + 1
-    };
-    member.value.locked_until = None;
-    if member.value.failures >= FAILURES_MAX {
-        member.value.failures = 0;
-        member.value.locked_until = Some(at + LOCKED_FOR);
-    }
-    let mut writes = Writes::default().replace(&member)?;
-    if is_right {
-        writes = writes.with(&session)?;
-    }
-    match database.write_records(&writes, at).await {
-        // Tried at the same moment by somebody else: no try goes uncounted.
-        Err(DatabaseError::VersionConflict { .. }) => Ok(None),
-        done => done.map(|()| is_right.then_some((member.value, session))),
-    }
+    let failed = |error: tokio::task::JoinError| DatabaseError::Unavailable(error.to_string());
+    compared.await.map_err(failed)
 }
 
 #[cfg(test)]
