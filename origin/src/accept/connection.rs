@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::stream::BoxStream;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,8 +20,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::api;
 use crate::app::App;
 
-/// The body of an answer.
-pub type Body = Full<Bytes>;
+/// The body of an answer: whole, or as it comes.
+pub type Body = Either<Full<Bytes>, StreamBody<Frames>>;
+
+/// Parts of a body that is made while it is sent.
+pub type Frames = BoxStream<'static, Result<Frame<Bytes>, Broken>>;
+
+/// A body that cannot be made to its end. The connection is closed, so that nobody takes what came for the whole.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct Broken;
 
 /// Serves a connection in a task of its own; `permit` is its place among the connections.
 pub(super) fn spawn(

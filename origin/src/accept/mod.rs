@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
-pub use connection::Body;
+pub use connection::{Body, Broken, Frames};
 pub use listener::{BindError, Listener, bind, inherit, serve};
 
 /// Settings of stage `accept`.

@@ -41,7 +41,7 @@ use crackers_shared::config_file::Problems;
 pub use answers::Answers;
 pub use context::RequestContext;
 pub use error::ApiError;
-pub use response::{Caching, Reply, etag_of, failure};
+pub use response::{Caching, Reply, Streamed, etag_of, failure};
 pub use router::{Router, answer};
 pub use views::{ProductSummary, ProductView};
 

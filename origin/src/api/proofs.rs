@@ -136,6 +136,7 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
         status: StatusCode::OK,
         content_type: "image/jpeg",
         body,
+        stream: None,
         caching: Caching::Never,
         tags: Arc::new([]),
         etag: None,

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::Frame;
 use serde::Serialize;
 
 use crackers_shared::{headers, memory};
 
 use super::context::RequestContext;
 use super::error::ApiError;
-use crate::accept::Body;
+use crate::accept::{Body, Broken, Frames};
 use crate::app::App;
 use crate::commerce::changes::CATALOGUE;
 
@@ -28,6 +30,26 @@ pub enum Caching {
     Never,
 }
 
+/// Makes a body part by part: begun for each answer that is sent, not for a HEAD.
+#[derive(Clone)]
+pub struct Streamed(Arc<dyn Fn() -> Frames + Send + Sync>);
+
+impl Streamed {
+    /// A body of these parts.
+    pub fn new<S>(begin: impl Fn() -> S + Send + Sync + 'static) -> Self
+    where
+        S: Stream<Item = Result<Bytes, Broken>> + Send + 'static,
+    {
+        Self(Arc::new(move || begin().map_ok(Frame::data).boxed()))
+    }
+}
+
+impl std::fmt::Debug for Streamed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Streamed")
+    }
+}
+
 /// An answer of a handler. Cheap to clone: it is what memory keeps.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -37,6 +59,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+    /// What makes the body while it is sent, where it is too large to be held whole, or has no end; `body` is empty then.
+    pub stream: Option<Streamed>,
     /// How long others may keep it.
     pub caching: Caching,
     /// What it was made of.
@@ -70,10 +94,27 @@ impl Reply {
             content_type,
             etag: Some(etag_of(&body)),
             body,
+            stream: None,
             caching: Caching::Public,
             tags: tags.into(),
             set_cookie: None,
             file_name: None,
+            sequence: 0,
+        }
+    }
+
+    /// A file that nobody keeps, made while it is sent, and saved under a name.
+    pub fn streamed(content_type: &'static str, file_name: String, stream: Streamed) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type,
+            body: Bytes::new(),
+            stream: Some(stream),
+            caching: Caching::Never,
+            tags: Arc::new([]),
+            etag: None,
+            set_cookie: None,
+            file_name: Some(file_name),
             sequence: 0,
         }
     }
@@ -89,6 +130,7 @@ impl Reply {
             status,
             content_type: "application/json",
             body: body.into(),
+            stream: None,
             caching: Caching::Never,
             tags: Arc::new([]),
             etag: None,
@@ -128,7 +170,11 @@ pub fn finish(
     };
     let length = reply.body.len();
     let bare = unchanged || context.method == Method::HEAD;
-    let mut response = Response::new(Full::new(if bare { Bytes::new() } else { reply.body }));
+    let mut response = Response::new(match &reply.stream {
+        _ if bare => whole(Bytes::new()),
+        None => whole(reply.body),
+        Some(Streamed(begin)) => Either::Right(StreamBody::new(begin())),
+    });
     *response.status_mut() = status;
     let out = response.headers_mut();
     if !unchanged {
@@ -136,7 +182,7 @@ pub fn finish(
             header::CONTENT_TYPE,
             HeaderValue::from_static(reply.content_type),
         );
-        if context.method == Method::HEAD {
+        if context.method == Method::HEAD && reply.stream.is_none() {
             out.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
     }
@@ -159,6 +205,10 @@ pub fn finish(
     response
 }
 
+fn whole(body: Bytes) -> Body {
+    Either::Left(Full::new(body))
+}
+
 /// The answer to a request that failed; the one place where failures are logged.
 pub fn failure(app: &App, context: &RequestContext, error: &ApiError) -> Response<Body> {
     let (status, code) = error.status_and_code();
@@ -167,7 +217,7 @@ pub fn failure(app: &App, context: &RequestContext, error: &ApiError) -> Respons
     }
     let problem = error.problem(&context.request_id);
     let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     let out = response.headers_mut();
     out.insert(

@@ -56,6 +56,7 @@ impl Assets {
             content_type: content_type(&path),
             etag: Some(etag_of(&body)),
             body: body.into(),
+            stream: None,
             caching: if is_hashed {
                 Caching::Immutable
             } else {
