@@ -13,6 +13,8 @@ mod model;
 mod orders;
 #[path = "database_contract/promises.rs"]
 mod promises;
+#[path = "database_contract/ratings.rs"]
+mod ratings;
 #[path = "database_contract/records.rs"]
 mod records;
 #[path = "database_contract/staff.rs"]
@@ -125,6 +127,7 @@ promised! {
     a_coupon_is_used_as_often_as_it_may_be
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted
+    a_rating_is_counted_together_with_what_counts
 }
 
 #[tokio::test(flavor = "multi_thread")]

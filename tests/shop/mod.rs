@@ -8,6 +8,7 @@ mod kills;
 mod orders;
 mod pages;
 mod proofs;
+mod reviews;
 mod selling;
 mod shelves;
 mod staff;

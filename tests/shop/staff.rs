@@ -249,6 +249,8 @@ async fn a_role_may_do_what_it_is_for_and_nothing_else() -> Result<()> {
     for (path, status) in [
         ("/api/admin/orders", 200),
         ("/api/admin/me", 200),
+        ("/api/admin/reviews", 200),
+        ("/api/admin/pages", 403),
         ("/api/admin/products/x", 403),
         ("/api/admin/staff", 403),
         ("/api/admin/audit", 403),

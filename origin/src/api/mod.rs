@@ -23,6 +23,7 @@ pub mod products;
 mod proofs;
 pub mod quotes;
 pub mod response;
+pub mod reviews;
 pub mod router;
 pub mod routes;
 pub mod shop;

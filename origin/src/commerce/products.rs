@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::availability::Availability;
 use super::money::Paise;
+pub use super::ratings::Rating;
 
 /// A picture of a product, category or combo.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -20,15 +21,6 @@ pub struct Image {
     pub alt: String,
     /// The CSS colour to show until the picture has arrived.
     pub placeholder: String,
-}
-
-/// What buyers thought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Rating {
-    /// The average in tenths of a star (0–50); 0 when nobody rated.
-    pub average_tenths: u16,
-    /// How many rated.
-    pub count: u32,
 }
 
 /// What the shop sells, as the databases keep it. The stock itself is a record of its own ([`super::stock`]);

@@ -15,6 +15,7 @@ use crate::commerce::changes::Change;
 use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
 use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery};
+use crate::commerce::ratings::RatingChange;
 use crate::commerce::records::{Record, Writes};
 use crate::commerce::shop::ShopSettings;
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
@@ -100,7 +101,7 @@ questions! {
     /// Adds a product with its opening stock and low-stock mark; refuses ([`DatabaseError::AlreadyExists`]) a taken id, SKU
     /// or slug.
     fn create_product(&self, product: &Product, available: i64, low_at: i64, at: Timestamp) -> Product;
-    /// Replaces a product that still has `expected_version`; the public word of its stock stays what it is.
+    /// Replaces a product that still has `expected_version`; the public word of its stock and its rating stay what they are.
     fn replace_product(&self, product: &Product, expected_version: i64, at: Timestamp) -> Product;
 
     /// The stock of a product, by id.
@@ -171,6 +172,9 @@ questions! {
     fn records_due(&self, kind: &str, at: Timestamp, limit: u32) -> Vec<Record>;
     /// Takes every step of a write, or none.
     fn write_records(&self, writes: &Writes, at: Timestamp) -> ();
+    /// Takes every step of a write and counts a product's rating on, both or neither. Leaves a change with the tags of the
+    /// product; its version stays what it is.
+    fn rate(&self, product_id: &str, change: RatingChange, writes: &Writes, at: Timestamp) -> ();
 
     /// The last number of the `changes` sequence; 0 before the first.
     fn last_sequence(&self) -> i64;

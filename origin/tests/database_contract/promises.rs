@@ -3,6 +3,7 @@
 pub(crate) use crate::catalogue::*;
 pub(crate) use crate::interleaving::*;
 pub(crate) use crate::orders::*;
+pub(crate) use crate::ratings::*;
 pub(crate) use crate::records::*;
 pub(crate) use crate::staff::*;
 pub(crate) use crate::stock::*;

@@ -14,7 +14,7 @@ use crate::promises::{NOW, sample};
 
 /// A thing to keep.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Letter {
+pub(crate) struct Letter {
     id: String,
     to: String,
     stamp: Option<String>,
@@ -44,7 +44,7 @@ impl Kept for Letter {
     }
 }
 
-fn letter(id: &str, to: &str) -> Letter {
+pub(crate) fn letter(id: &str, to: &str) -> Letter {
     Letter {
         id: id.to_owned(),
         to: to.to_owned(),

@@ -142,12 +142,12 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// Which page of a list that is in order of number or time.
 const PAGE: &[Parameter] = &[CURSOR, LIMIT];
-const CURSOR: Parameter = Parameter {
+pub(super) const CURSOR: Parameter = Parameter {
     name: "cursor",
     kind: Kind::Text(64),
     description: "next_cursor of the page before",
 };
-const LIMIT: Parameter = Parameter {
+pub(super) const LIMIT: Parameter = Parameter {
     name: "limit",
     kind: Kind::Integer(1, 100),
     description: "Items of a page",

@@ -1,8 +1,8 @@
-//! What surrounds a sale: pages, and what goes with a product.
+//! What surrounds a sale: pages, and what buyers think.
 
-use super::super::staff::pages as staff_pages;
-use super::super::{pages, products};
-use super::{Method, Permission, Route, StatusCode, schema_of};
+use super::super::staff::{pages as staff_pages, reviews as staff_reviews};
+use super::super::{pages, products, reviews};
+use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
 
 pub(super) static ROUTES: &[Route] = &[
@@ -31,5 +31,28 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         PUT "/api/admin/pages/{slug}", Permission::Staff(Right::Settings), &[], staff_pages::PageTerms => OK staff_pages::StaffPageView,
         staff_pages::replace, "Write a page"
+    ),
+    json!(
+        "/api/products/{id}/reviews",
+        reviews::ReviewPage,
+        PAGE,
+        reviews::list,
+        "What buyers think of a product, the newest first"
+    ),
+    own!(
+        POST "/api/products/{id}/reviews", Permission::Customer, &[], reviews::ReviewRequest => OK reviews::OwnReviewView,
+        reviews::write, "Review a product that was delivered to one (201 the first time), or write one's review anew; staff read it before others do"
+    ),
+    own!(
+        GET "/api/products/{id}/reviews/own", Permission::Customer, &[], => OK reviews::OwnReviewView,
+        reviews::own, "One's review of a product"
+    ),
+    own!(
+        GET "/api/admin/reviews", Permission::Staff(Right::Reviews), staff_reviews::LIST,  => OK staff_reviews::StaffReviewPage,
+        staff_reviews::list, "Reviews in a state, the newest first"
+    ),
+    own!(
+        POST "/api/admin/reviews/{id}/decision", Permission::Staff(Right::Reviews), &[], staff_reviews::DecisionRequest => OK staff_reviews::StaffReviewView,
+        staff_reviews::decide, "Let everybody see a review, or nobody"
     ),
 ];

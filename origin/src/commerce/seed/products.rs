@@ -85,6 +85,7 @@ pub(super) fn make(index: u64, count: u32, seed: u64) -> (Product, i64, i64) {
                 u16::try_from(average).unwrap_or(40)
             },
             count: u32::try_from(rated).unwrap_or(0),
+            stars: None,
         },
         popularity: i64::try_from(random.between(0, 10_000)).unwrap_or(0),
         availability: Availability::of(stock, LOW_AT),

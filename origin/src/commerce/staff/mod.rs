@@ -36,6 +36,8 @@ pub enum Right {
     Orders,
     /// Say whether money is there, and send it back.
     Payments,
+    /// Say which reviews everybody sees.
+    Reviews,
     /// Change how the shop sells.
     Settings,
     /// See the audit log, and mails that nobody took.
@@ -52,7 +54,7 @@ pub enum Role {
     SuperAdmin,
     /// May do everything but add staff.
     Admin,
-    /// Packs and sends: sees orders and takes them on.
+    /// Packs and sends: sees orders and takes them on, and says which reviews everybody sees.
     Moderator,
 }
 
@@ -63,9 +65,14 @@ impl Role {
             Self::SuperAdmin => true,
             Self::Admin => matches!(
                 right,
-                Right::Catalogue | Right::Orders | Right::Payments | Right::Settings | Right::Audit
+                Right::Catalogue
+                    | Right::Orders
+                    | Right::Payments
+                    | Right::Reviews
+                    | Right::Settings
+                    | Right::Audit
             ),
-            Self::Moderator => matches!(right, Right::Orders),
+            Self::Moderator => matches!(right, Right::Orders | Right::Reviews),
         }
     }
 }

@@ -10,6 +10,7 @@ mod migrations;
 mod order_batches;
 mod orders;
 mod products;
+mod ratings;
 mod records;
 mod sessions;
 mod stock;

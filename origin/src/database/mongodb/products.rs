@@ -212,6 +212,7 @@ impl Mongo {
                 let before = this.required_product(session, &product.id).await?;
                 product.version = next_version(Some(before.version), Some(expected_version))?;
                 product.availability = before.availability;
+                product.rating = before.rating;
                 this.put_changed(session, &before, &product, at).await?;
                 Ok(product)
             })
@@ -264,6 +265,18 @@ impl Mongo {
         replaced.upsert(true).session(session).await?;
         Ok(())
     }
+}
+
+/// Leaves the change of a product whose rating alone has changed: combos do not show it.
+pub(super) async fn append_rated(
+    this: &Mongo,
+    session: &mut ClientSession,
+    before: &Product,
+    after: &Product,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let tags = tags_of_product_change(before, after, &[]);
+    append(this, session, &after.id, tags, at).await
 }
 
 async fn append(

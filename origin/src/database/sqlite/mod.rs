@@ -7,6 +7,7 @@ mod combos;
 mod migrations;
 mod orders;
 mod products;
+mod ratings;
 mod readers;
 mod records;
 mod rows;

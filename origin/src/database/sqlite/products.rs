@@ -130,6 +130,7 @@ impl Sqlite {
             let before = required(connection, &product.id)?;
             product.version = next_version(Some(before.version), Some(expected_version))?;
             product.availability = before.availability;
+            product.rating = before.rating;
             put_changed(connection, &before, &product, at)?;
             Ok(product)
         })
@@ -164,6 +165,18 @@ fn put_changed(
     put(connection, after)?;
     let containing = combos::containing(connection, &after.id)?;
     let tags = tags_of_product_change(before, after, &containing);
+    append(connection, &after.id, tags, at)
+}
+
+/// Writes a product whose rating alone has changed: combos do not show it.
+pub(super) fn put_rated(
+    connection: &Connection,
+    before: &Product,
+    after: &Product,
+    at: Timestamp,
+) -> Answer<()> {
+    put(connection, after)?;
+    let tags = tags_of_product_change(before, after, &[]);
     append(connection, &after.id, tags, at)
 }
 
