@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::database::{Answer, Database};
 use crate::services::mail::Mailer;
 use crate::services::objects::Objects;
+use crate::services::payments::Gateway;
 use crate::telemetry::Metrics;
 
 /// Pictures that are drawn anew at once.
@@ -46,6 +47,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Where private files are kept.
     pub objects: Objects,
+    /// The payment gateway, where the shop has one.
+    pub gateway: Option<Gateway>,
     /// Places for drawing pictures anew: each takes a core and much memory for a moment.
     pub drawing: Arc<tokio::sync::Semaphore>,
     /// When the process began to serve.
@@ -61,14 +64,17 @@ impl App {
         let keys_file = &config.api.session_keys_file;
         let session_keys = Keys::read_or_make(keys_file)
             .with_context(|| format!("{} (api.session_keys_file)", keys_file.display()))?;
+        let metrics = Metrics::new();
+        let calls = &metrics.service_calls;
         Ok(Self {
+            gateway: Gateway::new(&config.services.payments, clock.clone(), calls.clone())?,
             session_keys,
             mailer: Mailer::new(&config.services.mail)?,
             objects: Objects::new(&config.services.objects),
             drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),
-            metrics: Metrics::new(),
+            metrics,
             router: Router::new(),
             search: Search::default(),
             shop: parking_lot::RwLock::default(),

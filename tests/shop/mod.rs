@@ -4,6 +4,7 @@ mod account_things;
 mod accounts;
 mod both_databases;
 mod carts;
+mod gateway;
 mod kills;
 mod orders;
 mod pages;

@@ -11,6 +11,7 @@ pub mod context;
 mod cursor;
 mod docs;
 pub mod error;
+pub mod gateway;
 pub mod health;
 pub mod openapi;
 pub mod orders;

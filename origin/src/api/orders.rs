@@ -150,6 +150,9 @@ async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrd
     let app = &call.app;
     let request: OrderRequest = body::json(call)?;
     let (contact, address) = checked(&request)?;
+    if request.payment == PaymentMethod::Gateway && app.gateway.is_none() {
+        return Err(not_offered());
+    }
     let lines: Vec<_> = request.lines.into_iter().map(WantedLine::from).collect();
     // Read now, not from memory: a shop that was closed a moment ago takes no order, whoever closed it.
     let shop = app.database.shop_settings().await?;
@@ -267,6 +270,16 @@ fn below_minimum(minimum: Paise) -> ApiError {
         code: "below_minimum_order",
         detail: detail.clone(),
         fields: vec![FieldError::at("/lines", "below_minimum_order", detail)],
+    }
+}
+
+fn not_offered() -> ApiError {
+    let detail = "the shop takes no payments that way";
+    ApiError::Refused {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        code: "payment_not_offered",
+        detail: detail.to_owned(),
+        fields: vec![FieldError::at("/payment", "payment_not_offered", detail)],
     }
 }
 

@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
+use crate::commerce::orders::PaymentMethod;
 use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
 use crate::commerce::zones::Zone;
 
@@ -33,6 +34,8 @@ pub struct ShopView {
     pub season: Season,
     /// Whether customers can look and nothing else now.
     pub read_only: bool,
+    /// How an order can be paid.
+    pub payments: Vec<PaymentMethod>,
     /// Years a buyer must have.
     pub minimum_age: u8,
 }
@@ -84,9 +87,13 @@ pub struct Season {
     pub closes_at: Option<String>,
 }
 
-impl From<ShopSettings> for ShopView {
-    fn from(shop: ShopSettings) -> Self {
+impl ShopView {
+    /// What every page needs to know of it.
+    pub fn new(shop: ShopSettings, has_gateway: bool) -> Self {
+        let mut payments = vec![PaymentMethod::CashOnDelivery, PaymentMethod::BankTransfer];
+        payments.extend(has_gateway.then_some(PaymentMethod::Gateway));
         Self {
+            payments,
             name: shop.name,
             tagline: shop.tagline,
             mode: shop.mode,
@@ -136,7 +143,8 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
             .shop_settings()
             .await?
             .ok_or(ApiError::NotFound)?;
-        Reply::public(&ShopView::from(shop), vec!["shop".to_owned()])
+        let shop = ShopView::new(shop, app.gateway.is_some());
+        Reply::public(&shop, vec!["shop".to_owned()])
     };
     app.answers.get("shop".to_owned(), &app.metrics, make).await
 }

@@ -149,6 +149,7 @@ pub(super) async fn paid(
         state: PaymentState::Submitted,
         submitted_at: now,
         decided_by: None,
+        by_gateway: false,
     });
     take(app, order, &step).await
 }

@@ -38,7 +38,7 @@ async fn make(app: &App, path: &str, shell: &str) -> Result<Reply, ApiError> {
     let page = page(app, path, name).await?;
     let mut head = page.head.to_html();
     if let Some(shop) = &shop {
-        head.push_str(&shop_data(shop)?);
+        head.push_str(&shop_data(app, shop)?);
     }
     let html = shell.replacen(HEAD_MARK, &head, 1);
     let mut tags = page.tags;
@@ -48,8 +48,8 @@ async fn make(app: &App, path: &str, shell: &str) -> Result<Reply, ApiError> {
 }
 
 /// What every page asks first, given along: without it the notices come late and push the page down.
-fn shop_data(shop: &ShopSettings) -> Result<String, ApiError> {
-    let view = ShopView::from(shop.clone());
+fn shop_data(app: &App, shop: &ShopSettings) -> Result<String, ApiError> {
+    let view = ShopView::new(shop.clone(), app.gateway.is_some());
     let json =
         serde_json::to_string(&view).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(format!(

@@ -129,6 +129,21 @@ const OVERRIDES: &[EnvironmentOverride] = &[
         path: "assets.static_cache_ttl_seconds",
         value: config_file::whole_number,
     },
+    EnvironmentOverride {
+        variable: "RAZORPAY_KEY_ID",
+        path: "services.payments.razorpay.key_id",
+        value: config_file::text,
+    },
+    EnvironmentOverride {
+        variable: "RAZORPAY_KEY_SECRET",
+        path: "services.payments.razorpay.key_secret.value",
+        value: config_file::text,
+    },
+    EnvironmentOverride {
+        variable: "RAZORPAY_WEBHOOK_SECRET",
+        path: "services.payments.razorpay.webhook_secret.value",
+        value: config_file::text,
+    },
 ];
 
 /// The same addresses with another port.

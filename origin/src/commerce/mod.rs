@@ -9,6 +9,7 @@ pub mod changes;
 pub mod combos;
 pub mod contact;
 pub mod coupons;
+pub mod gateway;
 pub mod goods;
 pub mod ids;
 pub mod images;

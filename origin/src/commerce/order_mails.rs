@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::gateway;
 use super::mail::Mail;
-use super::orders::{Order, OrderEvent, OrderState};
+use super::orders::{Order, OrderEvent, OrderState, PaymentMethod};
 use super::records::Kept;
 
 /// How many steps of an order its customer was told of, written together with the mails that tell of them: a step is told
@@ -62,6 +63,10 @@ fn mail(order: &Order, event: &OrderEvent, shop: &str, link: &str, at: Timestamp
             "the payment was not found",
             format!("We could not find your payment of {total}. Please check the reference and send it again."),
         ),
+        OrderState::AwaitingPayment if order.payment == PaymentMethod::Gateway => (
+            "thank you for your order",
+            format!("We hold everything for you. Please pay {total} on the page of your order."),
+        ),
         OrderState::AwaitingPayment => (
             "thank you for your order",
             format!("We hold everything for you. Please pay {total} and tell us the reference on the page of your order."),
@@ -84,6 +89,10 @@ fn mail(order: &Order, event: &OrderEvent, shop: &str, link: &str, at: Timestamp
             "We did not hear of a payment in time, so what we held is free again. Nothing needs to be paid.".to_owned(),
         ),
         OrderState::Cancelled => ("cancelled", "Your order is cancelled.".to_owned()),
+        OrderState::RefundDue if event.by == gateway::BY => (
+            "your payment came too late",
+            format!("Your payment came when your order was over. We send {total} back to you."),
+        ),
         OrderState::RefundDue => (
             "cancelled, money comes back",
             format!("Your order is cancelled. We send {total} back to you."),

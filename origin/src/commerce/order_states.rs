@@ -83,7 +83,9 @@ impl OrderState {
             S::Delivered => &[S::Returned],
             S::RefundDue => &[S::Refunded],
             S::Returned => &[S::RefundDue],
-            S::Expired | S::Cancelled | S::Refunded => &[],
+            // Money that came too late.
+            S::Expired | S::Cancelled => &[S::RefundDue],
+            S::Refunded => &[],
         }
     }
 

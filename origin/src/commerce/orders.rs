@@ -22,6 +22,8 @@ pub enum PaymentMethod {
     CashOnDelivery,
     /// By bank transfer or UPI, with a reference that staff check.
     BankTransfer,
+    /// Through the payment gateway, which says itself when the money is there.
+    Gateway,
 }
 
 /// An order that is to be placed.
@@ -204,7 +206,7 @@ impl NewOrder {
     pub fn numbered(&self, number: i64) -> Order {
         let state = match self.payment {
             PaymentMethod::CashOnDelivery => OrderState::Confirmed,
-            PaymentMethod::BankTransfer => OrderState::AwaitingPayment,
+            PaymentMethod::BankTransfer | PaymentMethod::Gateway => OrderState::AwaitingPayment,
         };
         let begun = OrderEvent {
             state,
@@ -289,7 +291,10 @@ impl Order {
     pub fn customer_may_cancel(&self) -> bool {
         match self.payment {
             PaymentMethod::CashOnDelivery => self.state == OrderState::Confirmed,
-            PaymentMethod::BankTransfer => self.state == OrderState::AwaitingPayment,
+            // Money that comes through the gateway all the same is owed back.
+            PaymentMethod::BankTransfer | PaymentMethod::Gateway => {
+                self.state == OrderState::AwaitingPayment
+            }
         }
     }
 

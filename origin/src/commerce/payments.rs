@@ -37,6 +37,9 @@ pub struct Payment {
     pub submitted_at: Timestamp,
     /// Who of the staff decided, if anybody has.
     pub decided_by: Option<String>,
+    /// Whether it went through the gateway, which then also sends it back.
+    #[serde(default)]
+    pub by_gateway: bool,
 }
 
 /// A bank's or UPI's reference without the blanks around it; `None` for what is none: 6 to 35 letters and digits.

@@ -1,12 +1,13 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
 //! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends
-//! mails, [`order_mails`] owes them to customers whose orders went a step on.
+//! mails, [`refunds`] sends money back, [`order_mails`] owes them to customers whose orders went a step on.
 
 mod expire;
 mod follow;
 mod mail;
 mod order_mails;
 mod purge;
+mod refunds;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(refunds::run(Arc::clone(app), stop.clone()));
     tokio::spawn(order_mails::run(Arc::clone(app), stop.clone()));
     for edge in &app.config.outbox.edges {
         tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));

@@ -1,7 +1,12 @@
-//! Stage `services`: others that we call. Whoever takes our mail, and where private files are kept.
+//! Stage `services`: others that we call. Whoever takes our mail, where private files are kept, and the payment gateway.
+//! [`caller`] calls what speaks HTTP, behind a [`breaker`].
 
+pub mod breaker;
+pub mod caller;
 pub mod mail;
 pub mod objects;
+pub mod payments;
+pub mod secret;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +21,8 @@ pub struct Config {
     pub mail: mail::Config,
     /// Where private files are kept.
     pub objects: objects::Config,
+    /// The payment gateway.
+    pub payments: payments::Config,
 }
 
 impl Config {
@@ -23,5 +30,6 @@ impl Config {
     pub fn check(&self, path: &str, problems: &mut Problems) {
         self.mail.check(&format!("{path}.mail"), problems);
         self.objects.check(&format!("{path}.objects"), problems);
+        self.payments.check(&format!("{path}.payments"), problems);
     }
 }

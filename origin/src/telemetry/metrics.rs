@@ -45,6 +45,12 @@ pub struct Metrics {
     pub purges: IntCounterVec,
     /// Mails by outcome (`sent`, `failed`).
     pub mails: IntCounterVec,
+    /// Calls of others' services by outcome (`answered`, `failed`, `left_alone`).
+    pub service_calls: IntCounterVec,
+    /// Payments that the gateway told of, by what they led to.
+    pub gateway_payments: IntCounterVec,
+    /// Refunds handed to the gateway, by outcome (`sent`, `failed`).
+    pub refunds: IntCounterVec,
     /// Entries between the sequence and what the slowest edge has applied.
     pub purge_lag: IntGauge,
     /// Products in the search index.
@@ -151,6 +157,21 @@ impl Metrics {
                 "Mails handed on",
                 &["outcome"],
             ),
+            service_calls: counters(
+                "crackers_origin_services_calls_total",
+                "Calls of others' services",
+                &["service", "outcome"],
+            ),
+            gateway_payments: counters(
+                "crackers_origin_api_gateway_payments_total",
+                "Payments that the gateway told of",
+                &["outcome"],
+            ),
+            refunds: counters(
+                "crackers_origin_outbox_refunds_total",
+                "Refunds handed to the gateway",
+                &["outcome"],
+            ),
             purges: counters(
                 "crackers_origin_outbox_purges_total",
                 "Purge messages",
@@ -200,6 +221,15 @@ mod tests {
         metrics.answers.with_label_values(&["hit"]).inc();
         metrics.mails.with_label_values(&["sent"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();
+        metrics.refunds.with_label_values(&["sent"]).inc();
+        metrics
+            .service_calls
+            .with_label_values(&["payments", "answered"])
+            .inc();
+        metrics
+            .gateway_payments
+            .with_label_values(&["confirmed"])
+            .inc();
         let families = metrics.registry.gather();
         let names: Vec<_> = families
             .iter()

@@ -13,6 +13,7 @@ pub mod orders;
 pub mod pages;
 pub mod product_list;
 mod product_rules;
+pub mod refunds;
 pub mod reviews;
 pub mod second_factor;
 pub mod shop;

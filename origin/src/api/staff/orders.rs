@@ -4,7 +4,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{asker, expected_version};
+use super::{asker, expected_version, refunds};
 use crate::api::auth::wrong_field;
 use crate::api::error::ApiError;
 use crate::api::orders::conflict;
@@ -140,6 +140,8 @@ pub struct PaymentView {
     pub submitted_at: String,
     /// Who decided.
     pub decided_by: Option<String>,
+    /// Whether it went through the gateway, which then also sends it back.
+    pub by_gateway: bool,
 }
 
 /// One step.
@@ -187,7 +189,7 @@ pub enum Decision {
     Approve,
     /// It is not.
     Reject,
-    /// It went back.
+    /// It went back; where it came through the gateway: it is sent back, and the order goes on when it is.
     Refund,
 }
 
@@ -223,6 +225,7 @@ impl From<&Payment> for PaymentView {
             has_proof: payment.proof.is_some(),
             submitted_at: time(payment.submitted_at),
             decided_by: payment.decided_by.clone(),
+            by_gateway: payment.by_gateway,
         }
     }
 }
@@ -375,6 +378,10 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
     if payment.state != before {
         let detail = "This payment was decided on already.".to_owned();
         return Err(conflict("already_decided", detail));
+    }
+    if payment.by_gateway && matches!(request.decision, Decision::Refund) {
+        refunds::ask(&call, &order, payment, by, note).await?;
+        return shown(&order);
     }
     let now = call.app.clock.now();
     let mut step = OrderStep::to(to, now, by.clone(), note);

@@ -12,6 +12,7 @@ use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::shop::ShopView;
+use crate::app::App;
 use crate::commerce::money::Paise;
 use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
 use crate::commerce::zones::{ZONES_MAX, Zone, wrong_zone};
@@ -128,11 +129,11 @@ impl ShopChange {
     }
 }
 
-fn shown(shop: ShopSettings) -> Result<Reply, ApiError> {
+fn shown(app: &App, shop: ShopSettings) -> Result<Reply, ApiError> {
     let etag = format!("\"{}\"", shop.version);
     let view = StaffShopView {
         zones: shop.zones.clone(),
-        shop: ShopView::from(shop),
+        shop: ShopView::new(shop, app.gateway.is_some()),
     };
     let mut reply = Reply::fresh(StatusCode::OK, &view)?;
     reply.etag = Some(etag);
@@ -141,7 +142,7 @@ fn shown(shop: ShopSettings) -> Result<Reply, ApiError> {
 
 pub(in crate::api) async fn show(call: Call) -> Result<Reply, ApiError> {
     let shop = call.app.database.shop_settings().await?;
-    shown(shop.ok_or(ApiError::NotFound)?)
+    shown(&call.app, shop.ok_or(ApiError::NotFound)?)
 }
 
 pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
@@ -162,6 +163,7 @@ pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
     }
     let at = call.app.clock.now();
     shown(
+        &call.app,
         database
             .put_shop_settings(&shop, Some(expected), at)
             .await?,

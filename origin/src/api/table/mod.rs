@@ -125,6 +125,7 @@ macro_rules! private_file {
 mod account;
 mod catalogue;
 mod customer;
+mod payments;
 mod service;
 mod staff;
 mod system;
@@ -160,6 +161,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         customer::ROUTES,
         account::ROUTES,
         service::ROUTES,
+        payments::ROUTES,
         staff::ROUTES,
         system::ROUTES,
     ]

@@ -1,0 +1,264 @@
+//! Payments through a gateway: what was asked for, what came of it, and what goes back. Knows no gateway's protocol.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::money::Paise;
+use super::orders::{NoSuchStep, Order, OrderState, OrderStep};
+use super::payments::{Payment, PaymentState};
+use super::records::Kept;
+
+/// What the shop is paid in.
+pub const CURRENCY: &str = "INR";
+
+/// Who takes the steps that the gateway's word leads to.
+pub const BY: &str = "gateway";
+
+/// Tries after which a refund is set aside for staff.
+const TRIES_MAX: u32 = 12;
+/// The longest pause between two tries, in seconds.
+const PAUSE_MAX_SECONDS: i64 = 3600;
+/// For how long whoever sends money back has the refund for itself.
+const HELD_FOR: SignedDuration = SignedDuration::from_secs(120);
+
+/// Whether this can be an id that a gateway has made: 1 to 64 letters, digits, `_` and `-`.
+pub fn is_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// What the gateway was asked to take for an order: one for each order, made when its customer first wants to pay.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct GatewayOrder {
+    /// Our order's id.
+    pub order_id: String,
+    /// The gateway's own id of it.
+    pub gateway_id: String,
+    /// How much.
+    pub amount: Paise,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Kept for GatewayOrder {
+    const KIND: &'static str = "gateway_order";
+
+    fn id(&self) -> &str {
+        &self.order_id
+    }
+
+    fn unique_keys(&self) -> Vec<String> {
+        vec![self.gateway_id.clone()]
+    }
+}
+
+/// A payment as the gateway tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayPayment {
+    /// The gateway's id.
+    pub id: String,
+    /// The gateway's order that it is for; empty where it is for none.
+    pub gateway_order: String,
+    /// How much.
+    pub amount: Paise,
+    /// In what.
+    pub currency: String,
+    /// Whether the money is there.
+    pub is_captured: bool,
+    /// How much of it went back.
+    pub refunded: Paise,
+}
+
+/// What a payment means for its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// This is to be done.
+    Step(Box<OrderStep>),
+    /// It was written down before.
+    Known,
+    /// The money is not there yet.
+    NotYet,
+    /// It is not what was asked for: nothing is done, and somebody has to look.
+    OtherAmount,
+}
+
+/// What a payment means for its order, as it stands now. Money that comes for an order that is over is owed back; money that
+/// comes twice is written down, so that it can be sent back.
+pub fn received(
+    order: &Order,
+    asked: &GatewayOrder,
+    payment: &GatewayPayment,
+    at: Timestamp,
+) -> Received {
+    let is_asked_for = payment.gateway_order == asked.gateway_id
+        && payment.amount == asked.amount
+        && asked.amount == order.quote.total
+        && payment.currency == CURRENCY;
+    if !is_asked_for {
+        return Received::OtherAmount;
+    }
+    if order.payments.iter().any(|one| one.id == payment.id) {
+        return Received::Known;
+    }
+    if !payment.is_captured {
+        return Received::NotYet;
+    }
+    let (to, note) = match order.state {
+        OrderState::AwaitingPayment | OrderState::PaymentReview => {
+            (Some(OrderState::Confirmed), "")
+        }
+        OrderState::Expired | OrderState::Cancelled => {
+            (Some(OrderState::RefundDue), "paid when it was over")
+        }
+        _ => (None, ""),
+    };
+    Received::Step(Box::new(OrderStep {
+        to,
+        payment: Some(Payment {
+            id: payment.id.clone(),
+            reference: payment.id.clone(),
+            amount: payment.amount,
+            proof: None,
+            state: PaymentState::Approved,
+            submitted_at: at,
+            decided_by: Some(BY.to_owned()),
+            by_gateway: true,
+        }),
+        expires_at: None,
+        at,
+        by: BY.to_owned(),
+        note: note.to_owned(),
+    }))
+}
+
+/// Where an order goes when the money of one of its payments went back; `None` where other money for it is there still.
+///
+/// # Errors
+/// [`NoSuchStep`] where nothing is owed.
+pub fn refunded_to(order: &Order, payment_id: &str) -> Result<Option<OrderState>, NoSuchStep> {
+    let is_other = |one: &&Payment| one.id != payment_id && one.state == PaymentState::Approved;
+    if order.payments.iter().any(|one| is_other(&one)) {
+        return Ok(None);
+    }
+    let (from, to) = (order.state, OrderState::Refunded);
+    if from.followers().contains(&to) {
+        Ok(Some(to))
+    } else {
+        Err(NoSuchStep { from, to })
+    }
+}
+
+/// Money that is owed back through the gateway: written down when staff say so, sent later, and again until it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Refund {
+    /// The gateway's id of the payment: its money goes back once.
+    pub payment_id: String,
+    /// Our order's id.
+    pub order_id: String,
+    /// How much.
+    pub amount: Paise,
+    /// Who of the staff said so.
+    pub by: String,
+    /// Why, for staff.
+    pub note: String,
+    /// When it was said.
+    pub asked_at: Timestamp,
+    /// Tries that failed.
+    pub failures: u32,
+    /// What the last one failed with.
+    pub last_error: Option<String>,
+    /// When it is to be sent; `None` when it is done or was given up.
+    pub send_at: Option<Timestamp>,
+    /// When it was sent.
+    pub done_at: Option<Timestamp>,
+}
+
+impl Kept for Refund {
+    const KIND: &'static str = "refund";
+
+    fn id(&self) -> &str {
+        &self.payment_id
+    }
+
+    fn keys(&self) -> Vec<String> {
+        vec!["all".to_owned()]
+    }
+
+    /// One at a time for each order: what is owed is decided by what went back before.
+    fn unique_keys(&self) -> Vec<String> {
+        let is_open = self.done_at.is_none();
+        is_open.then(|| self.order_id.clone()).into_iter().collect()
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.send_at
+    }
+}
+
+impl Refund {
+    /// The money of a payment, owed back from now on.
+    pub fn new(
+        order: &Order,
+        payment: &Payment,
+        by: impl Into<String>,
+        note: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            payment_id: payment.id.clone(),
+            order_id: order.id.clone(),
+            amount: payment.amount,
+            by: by.into(),
+            note: note.into(),
+            asked_at: at,
+            failures: 0,
+            last_error: None,
+            send_at: Some(at),
+            done_at: None,
+        }
+    }
+
+    /// What the gateway knows it by: the same each time that it is tried.
+    pub fn key(&self) -> String {
+        format!("refund-{}", self.payment_id)
+    }
+
+    /// Held by whoever sends it now, so that nobody else does at the same time; due again when that one died.
+    #[must_use]
+    pub fn held(mut self, at: Timestamp) -> Self {
+        self.send_at = Some(at + HELD_FOR);
+        self
+    }
+
+    /// After a try that failed: due again later, or given up.
+    #[must_use]
+    pub fn failed(mut self, error: String, at: Timestamp) -> Self {
+        self.failures += 1;
+        self.last_error = Some(error);
+        let pause = (2_i64 << self.failures.min(12)).min(PAUSE_MAX_SECONDS);
+        self.send_at = (self.failures < TRIES_MAX).then(|| at + SignedDuration::from_secs(pause));
+        self
+    }
+
+    /// The money is on its way.
+    #[must_use]
+    pub fn done(mut self, at: Timestamp) -> Self {
+        self.last_error = None;
+        self.send_at = None;
+        self.done_at = Some(at);
+        self
+    }
+
+    /// Due again at once, as staff ask for it; what is done stays done.
+    #[must_use]
+    pub fn again(mut self, at: Timestamp) -> Self {
+        if self.done_at.is_none() {
+            self.failures = 0;
+            self.send_at = Some(at);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use super::super::contact::{Address, Contact};
+use super::super::orders::{NewOrder, PaymentMethod};
+use super::super::quote::Quote;
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn order(state: OrderState) -> Order {
+    let quote = Quote {
+        lines: Vec::new(),
+        goods: Paise(120_000),
+        saved: Paise(0),
+        coupon: None,
+        packing: Paise(0),
+        delivery: None,
+        minimum: Paise(0),
+        rounding: Paise(0),
+        total: Paise(120_000),
+    };
+    let new = NewOrder {
+        id: "order".to_owned(),
+        tracking_token: "token".to_owned(),
+        idempotency_key: "key".to_owned(),
+        body_hash: "hash".to_owned(),
+        customer_id: None,
+        contact: Contact {
+            name: "Meena".to_owned(),
+            phone: "9876543210".to_owned(),
+            email: "meena@example.in".to_owned(),
+        },
+        address: Address {
+            line1: "1, Main Street".to_owned(),
+            line2: String::new(),
+            city: "Sivakasi".to_owned(),
+            state: "Tamil Nadu".to_owned(),
+            pincode: "626123".to_owned(),
+        },
+        payment: PaymentMethod::Gateway,
+        quote,
+        at: NOW,
+        expires_at: None,
+    };
+    Order {
+        state,
+        ..new.numbered(1)
+    }
+}
+
+fn asked() -> GatewayOrder {
+    GatewayOrder {
+        order_id: "order".to_owned(),
+        gateway_id: "order_1".to_owned(),
+        amount: Paise(120_000),
+        at: NOW,
+    }
+}
+
+fn payment(id: &str) -> GatewayPayment {
+    GatewayPayment {
+        id: id.to_owned(),
+        gateway_order: "order_1".to_owned(),
+        amount: Paise(120_000),
+        currency: CURRENCY.to_owned(),
+        is_captured: true,
+        refunded: Paise(0),
+    }
+}
+
+/// The order after a payment, and where that led it.
+fn paid(order: &Order, id: &str) -> Order {
+    match received(order, &asked(), &payment(id), NOW) {
+        Received::Step(step) => order.stepped(*step).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn money_leads_every_state_to_one_that_follows_it() {
+    for state in OrderState::ALL {
+        let next = paid(&order(state), "pay_1");
+        let expected = match state {
+            OrderState::AwaitingPayment | OrderState::PaymentReview => OrderState::Confirmed,
+            OrderState::Expired | OrderState::Cancelled => OrderState::RefundDue,
+            same => same,
+        };
+        assert_eq!(next.state, expected, "{state:?}");
+        assert_eq!(next.payments[0].state, PaymentState::Approved);
+        assert!(next.released_by(&next).is_empty());
+        let again = received(&next, &asked(), &payment("pay_1"), NOW);
+        assert_eq!(again, Received::Known, "{state:?}");
+    }
+}
+
+#[test]
+fn nothing_but_what_was_asked_for_counts() {
+    let order = order(OrderState::AwaitingPayment);
+    let other = |change: fn(&mut GatewayPayment)| {
+        let mut payment = payment("pay_1");
+        change(&mut payment);
+        received(&order, &asked(), &payment, NOW)
+    };
+    assert_eq!(
+        other(|one| one.amount = Paise(119_999)),
+        Received::OtherAmount
+    );
+    assert_eq!(
+        other(|one| one.amount = Paise(120_001)),
+        Received::OtherAmount
+    );
+    assert_eq!(
+        other(|one| one.currency = "USD".to_owned()),
+        Received::OtherAmount
+    );
+    assert_eq!(
+        other(|one| one.gateway_order.clear()),
+        Received::OtherAmount
+    );
+    assert_eq!(other(|one| one.is_captured = false), Received::NotYet);
+    let changed = GatewayOrder {
+        amount: Paise(1),
+        ..asked()
+    };
+    let mut cheap = payment("pay_1");
+    cheap.amount = Paise(1);
+    assert_eq!(
+        received(&order, &changed, &cheap, NOW),
+        Received::OtherAmount
+    );
+}
+
+#[test]
+fn what_pays_a_wanted_order_does_not_go_back_and_what_came_twice_does() {
+    let once = paid(&order(OrderState::AwaitingPayment), "pay_1");
+    assert!(refunded_to(&once, "pay_1").is_err());
+    let twice = paid(&once, "pay_2");
+    assert_eq!(refunded_to(&twice, "pay_2"), Ok(None));
+    let late = paid(&order(OrderState::Expired), "pay_1");
+    assert_eq!(refunded_to(&late, "pay_1"), Ok(Some(OrderState::Refunded)));
+}
+
+#[test]
+fn a_refund_is_tried_under_one_key_until_it_is_done_or_given_up() {
+    let late = paid(&order(OrderState::Expired), "pay_1");
+    let refund = Refund::new(&late, &late.payments[0], "owner", "", NOW);
+    let mut tried = refund.clone();
+    for _ in 0..TRIES_MAX {
+        assert!(tried.send_at.is_some());
+        tried = tried.failed("no".to_owned(), NOW);
+        assert_eq!(tried.key(), refund.key());
+    }
+    assert_eq!(tried.send_at, None);
+    assert_eq!(tried.unique_keys(), ["order"]);
+    assert_eq!(tried.again(NOW).send_at, Some(NOW));
+    let done = refund.done(NOW);
+    assert_eq!((done.send_at, done.unique_keys().len()), (None, 0));
+    assert_eq!(done.clone().again(NOW), done);
+}
