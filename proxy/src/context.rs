@@ -44,6 +44,8 @@ pub struct Context {
     pub client: ClientAddress,
     /// Fields that its answer carries whoever makes it.
     pub own_fields: Vec<(HeaderName, HeaderValue)>,
+    /// How old a stored answer is.
+    pub age_seconds: Option<u64>,
     /// What `Cache-Status` says.
     pub cache_status: Option<String>,
     /// Its origin slot.
@@ -77,6 +79,7 @@ impl Context {
                 through_trusted: false,
             },
             own_fields: Vec::new(),
+            age_seconds: None,
             cache_status: None,
             permit: None,
             tried: Vec::new(),
@@ -87,21 +90,30 @@ impl Context {
         }
     }
 
-    /// Fields that every answer to this request carries.
-    pub fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let mut fields = self.own_fields.clone();
-        let strict = self.strict_transport.iter().cloned();
-        fields.extend(strict.map(|value| (header::STRICT_TRANSPORT_SECURITY, value)));
-        for (name, value) in [
-            (REQUEST_ID, Some(&self.request_id)),
-            (CACHE_STATUS, self.cache_status.as_ref()),
-        ] {
-            fields.extend(
-                value
-                    .and_then(|value| value.parse().ok())
-                    .map(|value| (name, value)),
-            );
+    /// Fields that an answer to this request carries whoever made it, in their order.
+    pub fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
+        if let Some(age) = self.age_seconds {
+            take(&header::AGE, age.to_string().as_bytes());
         }
+        for (name, value) in &self.own_fields {
+            take(name, value.as_bytes());
+        }
+        if let Some(value) = &self.strict_transport {
+            take(&header::STRICT_TRANSPORT_SECURITY, value.as_bytes());
+        }
+        take(&REQUEST_ID, self.request_id.as_bytes());
+        if let Some(status) = &self.cache_status {
+            take(&CACHE_STATUS, status.as_bytes());
+        }
+    }
+
+    /// The same as a list.
+    pub fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let mut fields = Vec::with_capacity(self.own_fields.len() + 4);
+        self.each_field(|name, value| {
+            let value = HeaderValue::from_bytes(value).ok();
+            fields.extend(value.map(|value| (name.clone(), value)));
+        });
         fields
     }
 }

@@ -38,16 +38,18 @@ pub struct Edge {
     pub upstreams: Arc<Upstreams>,
     /// What every answer carries.
     pub respond: Respond,
+    /// What `Strict-Transport-Security` says on answers over TLS; browsers mind it there only (RFC 6797 7.2).
+    pub strict_transport: Option<HeaderValue>,
+}
+
+/// What `Strict-Transport-Security` says, where it is wanted.
+fn strict_transport(config: &Config) -> Option<HeaderValue> {
+    let seconds = config.accept.tls.hsts_max_age_seconds;
+    let value = HeaderValue::try_from(format!("max-age={seconds}; includeSubDomains"));
+    value.ok().filter(|_| seconds > 0)
 }
 
 impl Edge {
-    /// What `Strict-Transport-Security` says on an answer; browsers mind it over TLS only (RFC 6797 7.2).
-    pub fn strict_transport(&self, is_tls: bool) -> Option<HeaderValue> {
-        let seconds = self.config.accept.tls.hsts_max_age_seconds;
-        let value = HeaderValue::try_from(format!("max-age={seconds}; includeSubDomains"));
-        value.ok().filter(|_| is_tls && seconds > 0)
-    }
-
     /// An edge that has served nothing yet.
     ///
     /// # Errors
@@ -71,6 +73,7 @@ impl Edge {
             access_log: AccessLog::start(&config.telemetry.access_log, Arc::clone(&metrics))?,
             admit: Admit::new(config.admit.clone(), clock.clone())?,
             respond: Respond::new(&config.respond),
+            strict_transport: strict_transport(&config),
             started: clock.now(),
             cache,
             dispatch,

@@ -29,20 +29,6 @@ pub fn host(request: &Parts) -> &str {
         .unwrap_or_default()
 }
 
-/// A method as a metric label: a stranger's inventions are all the same.
-pub fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
-    }
-}
-
 /// Gives the request its ids and its client.
 pub fn identify(edge: &Edge, fields: &HeaderMap, arrival: Arrival, context: &mut Context) {
     let text = |name| {
@@ -55,7 +41,7 @@ pub fn identify(edge: &Edge, fields: &HeaderMap, arrival: Arrival, context: &mut
     let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
     context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
     context.arrival = arrival;
-    context.strict_transport = edge.strict_transport(arrival.is_tls);
+    context.strict_transport = edge.strict_transport.clone().filter(|_| arrival.is_tls);
     context.client = edge.admit.client(arrival.ip, fields);
 }
 
@@ -224,7 +210,7 @@ fn ask<'a>(
     }
     let fetch = FetchRequest {
         method: Method::GET,
-        path_and_query: key.path_and_query.clone(),
+        path_and_query: key.path_and_query().to_owned(),
         headers: sent,
     };
     Ok(Ask {

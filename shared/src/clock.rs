@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -43,7 +43,15 @@ impl Clock {
 
     /// Microseconds since the Unix epoch: the cheap form for hot paths.
     pub fn now_microseconds(&self) -> i64 {
-        self.now().as_microsecond()
+        match &self.0 {
+            // Before 1970 the clock is not set.
+            Source::System => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| {
+                    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+                }),
+            Source::Manual(microseconds) => microseconds.load(Ordering::Acquire),
+        }
     }
 
     /// Moves a manual clock on; the system's clock stays as it is.

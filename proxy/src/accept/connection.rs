@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -17,6 +17,7 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::body::{BadBody, Follower};
+use super::early::Answer;
 use super::head::{self, Framing};
 use super::socket::Socket;
 use crate::context::Arrival;
@@ -32,6 +33,7 @@ const AHEAD_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
+    arrival: Arrival,
     digest: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
     incoming: BytesMut,
@@ -58,6 +60,10 @@ impl Connection {
         });
         Self {
             digest: Arc::new(SocketDigest::from_raw_fd(socket.descriptor())),
+            arrival: Arrival {
+                ip: socket.ip(),
+                is_tls: tls.is_some(),
+            },
             socket,
             tls,
             incoming: BytesMut::new(),
@@ -131,25 +137,21 @@ impl Connection {
 
     /// How its requests come.
     pub(super) fn arrival(&self) -> Arrival {
-        Arrival {
-            ip: self.socket.ip(),
-            is_tls: self.tls.is_some(),
-        }
+        self.arrival
     }
 
     /// Answers a message that is nothing but a head of so many bytes, in one write where the socket takes it.
     ///
     /// # Errors
     /// When the client is gone.
-    pub(super) async fn answer(
-        &mut self,
-        head_bytes: usize,
-        head: Bytes,
-        body: Bytes,
-    ) -> io::Result<()> {
+    pub(super) async fn answer(&mut self, head_bytes: usize, answer: &Answer) -> io::Result<()> {
         self.incoming.advance(head_bytes);
-        let mut answer = head.chain(body);
-        self.socket.write_all_buf(&mut answer).await?;
+        let slices = answer.slices();
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        let written = self.socket.write_vectored(&slices).await?;
+        if written < length {
+            self.socket.write_all(&answer.rest(written)).await?;
+        }
         self.socket.flush().await
     }
 

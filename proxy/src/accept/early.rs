@@ -1,19 +1,23 @@
 //! A fresh answer of the cache without Pingora: one look at the judged head, one look-up, one write. Only what is plainly
 //! safe is taken; every decision is made by the functions that decide for all other requests, too.
 
-use std::time::{Duration, SystemTime};
+use std::io::IoSlice;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use pingora::protocols::http::date::get_cached_date;
+
+use crackers_shared::headers;
 
 use crate::admit::{Admission, https};
+use crate::cache::hit;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::record;
 use crate::request;
-use crate::respond::send;
+use crate::respond::stored::{Choice, write_field};
 
 /// Fields that ask for more than a stored answer, or of which two programs might think differently.
 const NOT_PLAIN: [&str; 14] = [
@@ -33,25 +37,55 @@ const NOT_PLAIN: [&str; 14] = [
     "upgrade",
 ];
 
+/// Fields that decide something of such a request. The others are not even copied: whoever lets another one decide adds it
+/// here, and to the fields in `tests/cache/early.rs`.
+static LOOKED_AT: [HeaderName; 8] = [
+    header::HOST,
+    header::ACCEPT_ENCODING,
+    header::COOKIE,
+    header::IF_NONE_MATCH,
+    header::ORIGIN,
+    headers::FORWARDED_FOR,
+    headers::REQUEST_ID,
+    headers::TRACEPARENT,
+];
+
 /// An answer that is ready to be sent.
 pub(super) struct Hit {
     /// Length of the request.
     pub request_bytes: usize,
-    /// Status line and fields.
-    pub head: Bytes,
-    /// What follows; nothing for HEAD and 304.
-    pub body: Bytes,
+    /// What is sent.
+    pub answer: Answer,
     status: StatusCode,
     request: Parts,
     context: Context,
 }
 
+/// The parts of an answer, in their order.
+pub(super) struct Answer([Bytes; 4]);
+
+impl Answer {
+    /// For a write of all of them at once.
+    pub(super) fn slices(&self) -> [IoSlice<'_>; 4] {
+        self.0.each_ref().map(|part| IoSlice::new(part))
+    }
+
+    /// What is left once so many bytes were written.
+    pub(super) fn rest(&self, written: usize) -> Bytes {
+        let mut all = BytesMut::new();
+        for part in &self.0 {
+            all.put_slice(part);
+        }
+        all.freeze().split_off(written)
+    }
+}
+
 impl Hit {
     /// Counts the request and writes its line.
-    pub(super) fn record(&mut self, edge: &Edge) {
+    pub(super) fn record(&self, edge: &Edge) {
+        let [.., body] = &self.answer.0;
         let status = self.status.as_u16();
-        let (request, context) = (&self.request, &mut self.context);
-        record::record(edge, request, context, status, self.body.len());
+        record::record(edge, &self.request, &self.context, status, body.len());
     }
 }
 
@@ -65,9 +99,11 @@ pub(super) fn find(
 ) -> Option<Box<Hit>> {
     let (method, uri, host) = plain(parsed)?;
     let (key, _) = request::key(edge, arrival.scheme(), host, &uri)?;
-    let (entry, cache_status) = edge.cache.hit(&key)?;
-    let request = parts(method, uri, parsed)?;
     let now = edge.clock.now_microseconds();
+    let entry = edge.cache.fresh(&key, now)?;
+    let request = parts(method, uri, parsed)?;
+    let choice = Choice::of(&request.headers, &entry);
+    let head = edge.respond.head(&choice)?;
     let mut context = Context::new(now);
     request::identify(edge, &request.headers, arrival, &mut context);
     if https::address(&edge.config.accept.tls, &request, &context).is_some() {
@@ -77,20 +113,28 @@ pub(super) fn find(
         return None;
     };
     context.own_fields = fields;
-    context.cache_status = Some(cache_status);
+    context.age_seconds = Some(entry.age_seconds(now));
+    context.cache_status = Some(hit::status(&entry, now));
     edge.cache.count_hit();
-    let (status, mut fields, body) = send::of_entry(&request, &entry, now);
-    edge.respond.finish(&mut fields, &context.fields());
-    fields.insert(header::DATE, date(now)?);
-    fields.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    let body = choice.body(&request.method).cloned().unwrap_or_default();
+    let security = edge.respond.security_text.clone();
     Some(Box::new(Hit {
         request_bytes,
-        head: head(status, &fields)?,
-        body: body.unwrap_or_default(),
-        status,
+        answer: Answer([head, security, end_of_head(&context), body]),
+        status: choice.status(),
         request,
         context,
     }))
+}
+
+/// The fields of this one answer, and those that Pingora would add.
+fn end_of_head(context: &Context) -> Bytes {
+    let mut text = BytesMut::with_capacity(384);
+    context.each_field(|name, value| write_field(&mut text, name, value));
+    text.put_slice(b"Date: ");
+    text.put_slice(get_cached_date().as_bytes());
+    text.put_slice(b"\r\nConnection: keep-alive\r\n\r\n");
+    text.freeze()
 }
 
 /// Method, target and host of a request that asks for nothing but an answer.
@@ -124,33 +168,16 @@ fn parts(method: Method, uri: Uri, parsed: &httparse::Request<'_, '_>) -> Option
     let (mut request, ()) = http::Request::new(()).into_parts();
     request.method = method;
     request.uri = uri;
-    request.headers.reserve(parsed.headers.len());
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        let value = HeaderValue::from_bytes(field.value).ok()?;
-        request.headers.append(name, value);
+        let name = LOOKED_AT
+            .iter()
+            .find(|name| field.name.eq_ignore_ascii_case(name.as_str()));
+        if let Some(name) = name {
+            let value = HeaderValue::from_bytes(field.value).ok()?;
+            request.headers.append(name, value);
+        }
     }
     Some(request)
-}
-
-fn date(now_microseconds: i64) -> Option<HeaderValue> {
-    let since = Duration::from_micros(u64::try_from(now_microseconds).ok()?);
-    HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)).ok()
-}
-
-/// Status line and fields, spelled as Pingora spells them.
-fn head(status: StatusCode, fields: &http::HeaderMap) -> Option<Bytes> {
-    let mut head = BytesMut::with_capacity(1024);
-    head.put_slice(b"HTTP/1.1 ");
-    head.put_slice(status.as_str().as_bytes());
-    head.put_u8(b' ');
-    head.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    head.put_slice(b"\r\n");
-    send::head(status, fields)
-        .ok()?
-        .header_to_h1_wire(&mut head);
-    head.put_slice(b"\r\n");
-    Some(head.freeze())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! One connection from its first byte to its last: every head is read and judged here, then handed to Pingora.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -8,7 +10,8 @@ use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
@@ -32,23 +35,38 @@ pub(super) async fn serve(
     socket: Socket,
     edge: Arc<Edge>,
     proxy: Arc<HttpProxy<Phases>>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let config = &edge.config.accept;
+    let idle = Duration::from_millis(config.idle_timeout_ms);
     let mut connection = Connection::new(socket);
+    let mut watched = stop.clone();
+    // One registration and one timer for a whole connection, not for each of its requests.
+    let mut stopping = pin!(watched.wait_for(|stop| *stop));
+    let mut patience = pin!(sleep(idle));
     for _ in 0..config.requests_per_connection_max {
-        let waited = tokio::select! {
-            waited = timeout(Duration::from_millis(config.idle_timeout_ms), connection.wait()) => waited,
-            _ = stop.wait_for(|stop| *stop) => return,
+        let patient_until = Instant::now() + idle;
+        let waited = loop {
+            tokio::select! {
+                biased;
+                waited = connection.wait() => break waited,
+                _ = &mut stopping => return,
+                () = &mut patience => {
+                    if Instant::now() >= patient_until {
+                        return;
+                    }
+                    patience.as_mut().reset(patient_until);
+                }
+            }
         };
-        if !matches!(waited, Ok(Ok(()))) {
+        if waited.is_err() {
             return;
         }
         let is_stopping = *stop.borrow();
         match judge_next(&mut connection, &edge, is_stopping).await {
             Ok(None) => {}
             Ok(Some(hit)) => {
-                if !send(&mut connection, &edge, hit).await {
+                if !send(&mut connection, &edge, &hit).await {
                     return;
                 }
                 continue;
@@ -74,11 +92,19 @@ pub(super) async fn serve(
     }
 }
 
+/// Awaits within a time that begins only when there is something to wait for: most is ready at once, and costs no timer.
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    match futures_util::poll!(future.as_mut()) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(limit, future).await,
+    }
+}
+
 /// Sends what was found in the cache; says whether the client is still there.
-async fn send(connection: &mut Connection, edge: &Edge, mut hit: Box<Hit>) -> bool {
-    let (head, body) = (hit.head.clone(), hit.body.clone());
-    let within = Duration::from_millis(edge.config.accept.body_timeout_ms);
-    let sent = timeout(within, connection.answer(hit.request_bytes, head, body)).await;
+async fn send(connection: &mut Connection, edge: &Edge, hit: &Hit) -> bool {
+    let limit = Duration::from_millis(edge.config.accept.body_timeout_ms);
+    let sent = within(limit, connection.answer(hit.request_bytes, &hit.answer)).await;
     hit.record(edge);
     matches!(sent, Ok(Ok(())))
 }
@@ -91,7 +117,7 @@ async fn judge_next(
 ) -> Result<Option<Box<Hit>>, Option<Refusal>> {
     let config = &edge.config.accept;
     let deadline = Duration::from_millis(config.head_timeout_ms);
-    let head_bytes = match timeout(deadline, connection.read_head(config.head_bytes_max)).await {
+    let head_bytes = match within(deadline, connection.read_head(config.head_bytes_max)).await {
         Ok(Ok(head_bytes)) => head_bytes,
         Ok(Err(NoHead::Closed)) => return Err(None),
         Ok(Err(NoHead::TooLarge)) => return Err(Some(TOO_LARGE)),

@@ -1,6 +1,8 @@
 //! Judges HTTP/1 heads, before anything else in the program believes them. Two programs that read one message
 //! differently are how requests are smuggled (RFC 9112 11.2), so whatever could be read in two ways is refused.
 
+use std::mem::MaybeUninit;
+
 use http::StatusCode;
 
 /// A head of more fields is refused.
@@ -62,10 +64,12 @@ pub fn judge_then<R>(
     body_bytes_max: u64,
     then: impl FnOnce(&httparse::Request<'_, '_>, Framing) -> R,
 ) -> Result<(Framing, R), Refusal> {
-    check_lines(head)?;
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(head) {
+    if !is_plainly_clean(head) {
+        check_lines(head)?;
+    }
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Refusal {
@@ -87,6 +91,19 @@ pub fn judge_then<R>(
     check_target(method, request.path.unwrap_or_default(), &known, is_old)?;
     let framing = framing(&known, is_old, body_bytes_max)?;
     Ok((framing, then(&request, framing)))
+}
+
+/// Whether [`check_lines`] has nothing to find, told in a way that takes many bytes at once.
+fn is_plainly_clean(head: &[u8]) -> bool {
+    let is_clean = |line: &[u8]| {
+        let bad = |byte: u8| (byte < b' ') | (byte == 127);
+        !line.starts_with(b" ") && !line.iter().fold(false, |found, byte| found | bad(*byte))
+    };
+    head.strip_suffix(b"\n").is_some_and(|lines| {
+        lines
+            .split(|byte| *byte == b'\n')
+            .all(|line| line.strip_suffix(b"\r").is_some_and(is_clean))
+    })
 }
 
 /// Every line ends in CRLF and no line begins with white space: no bare line feed, no folding, no control characters.
@@ -118,16 +135,17 @@ impl<'a> Fields<'a> {
     fn of(fields: &[httparse::Header<'a>]) -> Result<Self, Refusal> {
         let mut known = Self::default();
         for field in fields {
-            let value = std::str::from_utf8(field.value).map(str::trim);
-            match field.name.to_ascii_lowercase().as_str() {
-                "host" => {
-                    let value = value.map_err(|_| bad("Host is not text"))?;
+            let value = || std::str::from_utf8(field.value).map(str::trim);
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            match field.name.len() {
+                4 if is("host") => {
+                    let value = value().map_err(|_| bad("Host is not text"))?;
                     if known.host.replace(value).is_some() {
                         return Err(bad("more than one Host"));
                     }
                 }
-                "content-length" => {
-                    let digits = value
+                14 if is("content-length") => {
+                    let digits = value()
                         .ok()
                         .filter(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
                     let length = digits.and_then(|digits| digits.parse().ok());
@@ -136,9 +154,9 @@ impl<'a> Fields<'a> {
                         return Err(bad("more than one Content-Length"));
                     }
                 }
-                "transfer-encoding" => {
+                17 if is("transfer-encoding") => {
                     if known.is_chunked
-                        || !value.is_ok_and(|value| value.eq_ignore_ascii_case("chunked"))
+                        || !value().is_ok_and(|value| value.eq_ignore_ascii_case("chunked"))
                     {
                         return Err(Refusal {
                             status: StatusCode::NOT_IMPLEMENTED,
@@ -147,7 +165,7 @@ impl<'a> Fields<'a> {
                     }
                     known.is_chunked = true;
                 }
-                "upgrade" => known.upgrades = true,
+                7 if is("upgrade") => known.upgrades = true,
                 _ => {}
             }
         }
@@ -320,6 +338,13 @@ mod tests {
         fn no_bytes_break_the_judge(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = length(&bytes);
             let _ = judge(&bytes, 10);
+        }
+
+        #[test]
+        fn what_is_plainly_clean_is_clean(bytes in "[a \\t\\r\\n\\x01\\x7f]{0,12}(\\r\\n)?") {
+            if is_plainly_clean(bytes.as_bytes()) {
+                prop_assert_eq!(check_lines(bytes.as_bytes()), Ok(()));
+            }
         }
     }
 }

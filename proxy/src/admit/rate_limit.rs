@@ -1,10 +1,11 @@
 //! Budgets that a client can feel: exact (GCRA, the generic cell rate algorithm), bounded in memory.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use moka::ops::compute::Op;
-use moka::sync::Cache;
+use parking_lot::Mutex;
 
 /// So many requests in so long a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,20 +38,29 @@ pub struct Verdict {
     pub retry_after: Duration,
 }
 
-/// The clients of one budget. Each is one number: the theoretical arrival time, at which its budget is whole again.
+/// Clients are spread over so many tables, so that threads seldom wait for each other.
+const SHARDS: u64 = 16;
+
+/// The clients of one budget. Each is one number: the theoretical arrival time, at which its budget is whole again. A client
+/// whose budget is whole is like one that was never seen, so those go first when there are too many, then whoever is nearest
+/// to it.
 pub struct RateLimiter {
     budget: Budget,
-    clients: Cache<Client, i64>,
+    hasher: RandomState,
+    shards: Vec<Mutex<HashMap<Client, i64>>>,
+    shard_clients_max: usize,
 }
 
 impl RateLimiter {
-    /// Remembers at most `clients_max` clients; the least recently seen are forgotten first.
+    /// Remembers about `clients_max` clients at most.
     pub fn new(budget: Budget, clients_max: u64) -> Self {
-        let clients = Cache::builder()
-            .max_capacity(clients_max)
-            .time_to_idle(budget.window * 2)
-            .build();
-        Self { budget, clients }
+        let shard_clients_max = clients_max.div_ceil(SHARDS).max(1);
+        Self {
+            budget,
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shard_clients_max: usize::try_from(shard_clients_max).unwrap_or(usize::MAX),
+        }
     }
 
     /// The budget.
@@ -60,19 +70,36 @@ impl RateLimiter {
 
     /// Takes one request of a client into account. A refused request costs nothing.
     pub fn check(&self, client: Client, now_microseconds: i64) -> Verdict {
-        let mut verdict = None;
-        self.clients.entry(client).and_compute_with(|known| {
-            let arrival = known.map_or(now_microseconds, moka::Entry::into_value);
-            let (next, judged) = judge(self.budget, arrival, now_microseconds);
-            verdict = Some(judged);
-            Op::Put(next)
-        });
-        verdict.unwrap_or_else(|| judge(self.budget, now_microseconds, now_microseconds).1)
+        let place = usize::try_from(self.hasher.hash_one(client) % SHARDS).unwrap_or(0);
+        let mut clients = self.shards[place].lock();
+        if let Some(arrival) = clients.get_mut(&client) {
+            let (next, verdict) = judge(self.budget, *arrival, now_microseconds);
+            *arrival = next;
+            return verdict;
+        }
+        if clients.len() >= self.shard_clients_max {
+            make_room(&mut clients, now_microseconds);
+        }
+        let (next, verdict) = judge(self.budget, now_microseconds, now_microseconds);
+        clients.insert(client, next);
+        verdict
     }
 
     /// Clients remembered.
-    pub fn clients(&self) -> u64 {
-        self.clients.entry_count()
+    pub fn clients(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+}
+
+/// Forgets whoever has a whole budget again; where that is too few, the eighth that is nearest to it.
+fn make_room(clients: &mut HashMap<Client, i64>, now: i64) {
+    let before = clients.len();
+    clients.retain(|_, arrival| *arrival > now);
+    if clients.len() > before - before.div_ceil(8) {
+        let mut arrivals: Vec<_> = clients.values().copied().collect();
+        let (_, bound, _) = arrivals.select_nth_unstable(before / 8);
+        let bound = *bound;
+        clients.retain(|_, arrival| *arrival > bound);
     }
 }
 
@@ -134,6 +161,21 @@ mod tests {
         let limiter = limiter(1, 10);
         assert!(limiter.check(CLIENT, 0).passes);
         assert!(limiter.check(Client::Account(1), 0).passes);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_is_bounded_and_does_not_refill_the_budget_of_who_used_his_up() {
+        let limiter = limiter(3, 10);
+        let greedy = Client::Account(0);
+        assert_eq!(
+            (0..9).filter(|_| limiter.check(greedy, 0).passes).count(),
+            3
+        );
+        for stranger in 1..5000 {
+            assert!(limiter.check(Client::Account(stranger), 1).passes);
+        }
+        assert!(limiter.clients() <= 112, "{}", limiter.clients());
+        assert!(!limiter.check(greedy, 2).passes);
     }
 
     proptest! {

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::policy::Lifetime;
+use super::purge::SeenCurrent;
 use crate::respond::negotiation::Coding;
+use crate::respond::stored::Heads;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -31,6 +33,10 @@ pub struct Entry {
     pub age: Duration,
     /// How long it may be used.
     pub lifetime: Lifetime,
+    /// What saves looking up its tags.
+    pub seen_current: SeenCurrent,
+    /// Its heads, as they were sent last.
+    pub heads: Heads,
 }
 
 /// A body in each coding that is worth keeping.
@@ -98,14 +104,14 @@ impl Entry {
     }
 
     /// The body and coding for a client that prefers `coding`.
-    pub fn body(&self, coding: Coding) -> (Bytes, Coding) {
+    pub fn body(&self, coding: Coding) -> (&Bytes, Coding) {
         let found = match coding {
-            Coding::Brotli => self.bodies.brotli.clone(),
-            Coding::Gzip => self.bodies.gzip.clone(),
+            Coding::Brotli => self.bodies.brotli.as_ref(),
+            Coding::Gzip => self.bodies.gzip.as_ref(),
             Coding::Identity => None,
         };
         found.map_or_else(
-            || (self.bodies.identity.clone(), Coding::Identity),
+            || (&self.bodies.identity, Coding::Identity),
             |body| (body, coding),
         )
     }
@@ -120,8 +126,8 @@ impl Entry {
         self.etag.as_deref().map(|etag| coding.mark(etag))
     }
 
-    /// Fields that depend on the coding and on the moment.
-    pub fn fields(&self, coding: Coding, now: i64) -> HeaderMap {
+    /// Fields of the answer in one coding; all but its age, which is another one each moment.
+    pub fn fields(&self, coding: Coding) -> HeaderMap {
         let mut fields = self.headers.clone();
         if let Some(token) = coding.token() {
             fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
@@ -132,7 +138,6 @@ impl Entry {
         if let Some(etag) = self.etag_in(coding).and_then(|etag| etag.parse().ok()) {
             fields.insert(header::ETAG, etag);
         }
-        fields.insert(header::AGE, HeaderValue::from(self.age_seconds(now)));
         fields
     }
 
@@ -155,6 +160,12 @@ impl Entry {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        bodies + fields + self.tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 512
+        // Each coding has a head for whoever gets the body and one for whoever has it already.
+        let codings = 1 + [&self.bodies.gzip, &self.bodies.brotli]
+            .iter()
+            .filter(|b| b.is_some())
+            .count();
+        let heads = 2 * codings * (fields + 128);
+        bodies + fields + heads + self.tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 512
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crackers_shared::{headers, request_id};
 
@@ -15,9 +15,10 @@ use super::entry::Entry;
 use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::key::Key;
 use super::policy::{self, Lifetime};
-use super::purge::url_tag;
+use super::purge::{SeenCurrent, url_tag};
 use super::{Cache, directives, encodings};
 use crate::forward::headers::INTERNAL;
+use crate::respond::stored::Heads;
 
 /// What the moment a fetch begins says of its answer.
 struct Begun {
@@ -35,7 +36,7 @@ impl Cache {
         ttl: Option<Duration>,
     ) {
         // Whoever asked may have looked just before another fetch of the same key ended.
-        if let Some(entry) = self.fresh(&key) {
+        if let Some(entry) = self.fresh(&key, self.clock.now_microseconds()) {
             leader.finish(Shared::Stored(entry));
             return;
         }
@@ -55,7 +56,7 @@ impl Cache {
             }
         };
         if let Shared::Failed(_) = shared {
-            self.marks.failed(&key.text, self.clock.now_microseconds());
+            self.marks.failed(key.text(), self.clock.now_microseconds());
         }
         leader.finish(shared);
     }
@@ -120,9 +121,9 @@ impl Cache {
     /// The origin's answer of now cannot be shared: what is stored of the key is not its answer any more, and whoever
     /// asks in the next seconds goes by himself.
     fn not_shared(&self, key: &Key) -> Shared {
-        self.store.invalidate(&key.text);
+        self.store.invalidate(key.text());
         self.marks
-            .unshared(&key.text, self.clock.now_microseconds());
+            .unshared(key.text(), self.clock.now_microseconds());
         Shared::Unshared
     }
 
@@ -133,8 +134,8 @@ impl Cache {
             return Shared::Unshared;
         }
         let entry = Arc::new(entry);
-        self.store.insert(key.text.clone(), Arc::clone(&entry));
-        self.marks.clear(&key.text);
+        self.store.insert(key.text().to_owned(), Arc::clone(&entry));
+        self.marks.clear(key.text());
         Shared::Stored(entry)
     }
 
@@ -163,6 +164,8 @@ impl Cache {
             stored_at: self.clock.now_microseconds(),
             age: policy::age(fields, self.clock.now_microseconds()),
             lifetime: self.jittered(lifetime),
+            seen_current: SeenCurrent::default(),
+            heads: Heads::default(),
         }
     }
 
@@ -251,18 +254,22 @@ fn is_of(stored: &Entry, fields: &HeaderMap) -> bool {
     }
 }
 
+/// Fields that the edge writes on each answer anew.
+const OF_EACH_ANSWER: [HeaderName; 6] = [
+    header::AGE,
+    header::DATE,
+    headers::CACHE_STATUS,
+    headers::RATE_LIMIT,
+    headers::RATE_LIMIT_POLICY,
+    headers::REQUEST_ID,
+];
+
 /// The fields that clients see of a stored answer; those that depend on coding and moment are made for each of them.
 fn for_clients(fields: &HeaderMap) -> HeaderMap {
     let mut kept = fields.clone();
     crate::forward::headers::remove_hop_by_hop(&mut kept);
-    let made_anew = [
-        header::AGE,
-        header::CONTENT_LENGTH,
-        header::ETAG,
-        header::VARY,
-        headers::REQUEST_ID,
-    ];
-    for name in made_anew.iter().chain(&INTERNAL) {
+    let made_anew = [header::CONTENT_LENGTH, header::ETAG, header::VARY];
+    for name in made_anew.iter().chain(&OF_EACH_ANSWER).chain(&INTERNAL) {
         kept.remove(name);
     }
     kept
@@ -277,10 +284,10 @@ fn tags(key: &Key, fields: &HeaderMap) -> Vec<String> {
         .map(str::trim)
         .filter(|tag| !tag.is_empty());
     let mut tags: Vec<_> = named.map(str::to_owned).collect();
-    let path = key.path_and_query.split('?').next().unwrap_or_default();
+    let path = key.path_and_query().split('?').next().unwrap_or_default();
     tags.push(url_tag(path));
-    if path.len() < key.path_and_query.len() {
-        tags.push(url_tag(&key.path_and_query));
+    if path.len() < key.path_and_query().len() {
+        tags.push(url_tag(key.path_and_query()));
     }
     tags
 }

@@ -7,28 +7,20 @@ use super::entry::{Entry, Freshness};
 use super::key::Key;
 
 impl Cache {
-    /// The fresh answer to a key, if there is one, with what `Cache-Status` says of it; counted by [`Self::count_hit`].
-    pub fn hit(&self, key: &Key) -> Option<(Arc<Entry>, String)> {
-        let entry = self.fresh(key)?;
-        let status = status(&entry, self.clock.now_microseconds());
-        Some((entry, status))
-    }
-
     /// A fresh answer was served.
     pub fn count_hit(&self) {
-        self.count("hit");
+        self.hits.inc();
     }
 
-    /// The stored entry of a key, if it needs no fetch.
-    pub(super) fn fresh(&self, key: &Key) -> Option<Arc<Entry>> {
-        let now = self.clock.now_microseconds();
-        self.store.get(&key.text).filter(|entry| {
+    /// The stored entry of a key, if it needs no fetch now.
+    pub fn fresh(&self, key: &Key, now: i64) -> Option<Arc<Entry>> {
+        self.store.get(key.text()).filter(|entry| {
             entry.freshness(now) == Freshness::Fresh && self.purges.is_current(entry)
         })
     }
 }
 
 /// What `Cache-Status` says of a fresh answer.
-pub(super) fn status(entry: &Entry, now: i64) -> String {
+pub fn status(entry: &Entry, now: i64) -> String {
     format!("crackers; hit; ttl={}", entry.ttl_seconds(now))
 }

@@ -2,13 +2,43 @@
 
 use super::RouteConfig;
 
-/// The key of a request.
+/// The key of a request: scheme, host, path and query in one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Scheme, host, path and query in one text.
-    pub text: String,
+    text: String,
+    /// Where in it the path begins.
+    path_at: usize,
+}
+
+impl Key {
+    /// The key of a path and query as the origin gets them.
+    fn new(scheme: &str, host: &str, path: &str, pairs: &[&str]) -> Self {
+        let query_bytes: usize = pairs.iter().map(|pair| pair.len() + 1).sum();
+        let path_at = scheme.len() + "://".len() + host.len();
+        let mut text = String::with_capacity(path_at + path.len() + query_bytes);
+        text.push_str(scheme);
+        text.push_str("://");
+        text.push_str(host);
+        text[scheme.len()..].make_ascii_lowercase();
+        text.push_str(path);
+        let mut between = '?';
+        for pair in pairs {
+            text.push(between);
+            text.push_str(pair);
+            between = '&';
+        }
+        Self { text, path_at }
+    }
+
+    /// All of it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Path and query as the origin gets them.
-    pub path_and_query: String,
+    pub fn path_and_query(&self) -> &str {
+        &self.text[self.path_at..]
+    }
 }
 
 /// The key for a path and query on a route; `None` when the query holds a key that the route does not know: such a
@@ -41,16 +71,7 @@ pub fn of(
     }
     // Stable, by name only: `q=a&q=b` and `q=b&q=a` are different questions.
     pairs.sort_by_key(|pair| pair.split('=').next());
-    let query = if pairs.is_empty() {
-        String::new()
-    } else {
-        format!("?{}", pairs.join("&"))
-    };
-    let path_and_query = format!("{path}{query}");
-    Some(Key {
-        text: format!("{scheme}://{}{path_and_query}", host.to_ascii_lowercase()),
-        path_and_query,
-    })
+    Some(Key::new(scheme, host, path, &pairs))
 }
 
 /// Whether a name is the one meant; a star at the end stands for any ending.
@@ -78,7 +99,7 @@ mod tests {
     }
 
     fn key(query: &str) -> Option<String> {
-        of("http", "Shop.example", "/p", Some(query), &route()).map(|key| key.text)
+        of("http", "Shop.example", "/p", Some(query), &route()).map(|key| key.text().to_owned())
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod encodings;
 pub mod entry;
 pub mod fetch;
 mod fill;
-mod hit;
+pub mod hit;
 pub mod invalidation;
 pub mod key;
 mod marks;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use prometheus::IntCounter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +166,8 @@ pub struct Cache {
     flights: Flights,
     purges: Purges,
     marks: Marks,
+    /// Of [`Metrics::cache_requests`].
+    hits: IntCounter,
     metrics: Arc<Metrics>,
 }
 
@@ -198,6 +201,7 @@ impl Cache {
             flights: Flights::default(),
             purges,
             marks,
+            hits: metrics.cache_requests.with_label_values(&["hit"]),
             metrics,
         })
     }
@@ -207,7 +211,7 @@ impl Cache {
         let now = self.clock.now_microseconds();
         let stored = self
             .store
-            .get(&ask.key.text)
+            .get(ask.key.text())
             .filter(|entry| self.purges.is_current(entry));
         let state = stored
             .as_ref()
@@ -248,7 +252,7 @@ impl Cache {
                 let status = "crackers; fwd=request; detail=no-store";
                 (Answer::Pass, status.to_owned())
             }
-            (None, _) if self.marks.is_unshared(&ask.key.text, now) => {
+            (None, _) if self.marks.is_unshared(ask.key.text(), now) => {
                 self.count("pass");
                 let status = "crackers; fwd=uri-miss; detail=not-shared";
                 (Answer::Pass, status.to_owned())
@@ -260,7 +264,7 @@ impl Cache {
     /// What a stored entry is worth now. While the origin fails, nobody waits for it who can make do without.
     fn worth(&self, key: &Key, entry: &Entry, now: i64) -> Freshness {
         match entry.freshness(now) {
-            Freshness::OnlyIfError if self.marks.has_failed(&key.text, now) => {
+            Freshness::OnlyIfError if self.marks.has_failed(key.text(), now) => {
                 Freshness::Revalidate
             }
             freshness => freshness,
@@ -364,7 +368,7 @@ impl Cache {
         fetch: FetchRequest,
         ttl: Option<Duration>,
     ) -> Option<coalesce::Joined> {
-        let (joined, leader) = self.flights.join(&key.text, self.config.waiters_max)?;
+        let (joined, leader) = self.flights.join(key.text(), self.config.waiters_max)?;
         if let Some(leader) = leader {
             let cache = Arc::clone(self);
             tokio::spawn(async move { cache.fill(leader, key, stored, fetch, ttl).await });

@@ -2,7 +2,7 @@
 //! as it is noted, and cannot lose a race against a fetch that began before it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,20 @@ pub struct Purges {
     /// Prefixes purged by hand, each with the count at that time.
     prefixes: RwLock<Vec<(String, i64)>>,
     count: AtomicI64,
+    /// Goes up whenever anything above has changed.
+    edition: AtomicU64,
     database_id: Mutex<Option<String>>,
+}
+
+/// The edition of the purges in which an entry was last found current: as long as nothing was purged since, nobody looks
+/// up its tags again. A clone of an entry was not looked at yet.
+#[derive(Debug, Default)]
+pub struct SeenCurrent(AtomicU64);
+
+impl Clone for SeenCurrent {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Purges {
@@ -79,12 +92,26 @@ impl Purges {
             by_hand: TagSequences::new(tags_max),
             prefixes: RwLock::new(Vec::new()),
             count: AtomicI64::new(0),
+            edition: AtomicU64::new(1),
             database_id: Mutex::new(None),
         }
     }
 
     /// Whether nothing of an entry was purged since it was made.
     pub fn is_current(&self, entry: &Entry) -> bool {
+        // Read before the tags are looked up: what is noted meanwhile makes a newer edition.
+        let edition = self.edition.load(Ordering::Acquire);
+        if entry.seen_current.0.load(Ordering::Relaxed) == edition {
+            return true;
+        }
+        let is_current = self.has_no_newer_purge(entry);
+        if is_current {
+            entry.seen_current.0.store(edition, Ordering::Relaxed);
+        }
+        is_current
+    }
+
+    fn has_no_newer_purge(&self, entry: &Entry) -> bool {
         let tags = || entry.tags.iter().map(String::as_str);
         let by_hand = self.by_hand.latest(tags().chain([EVERYTHING]));
         entry.purges >= by_hand
@@ -110,6 +137,12 @@ impl Purges {
     pub fn by_hand<'a>(&self, tags: impl IntoIterator<Item = &'a str>) {
         let number = self.count.fetch_add(1, Ordering::AcqRel) + 1;
         self.by_hand.touch(tags, number);
+        self.changed();
+    }
+
+    /// To be called after a purge was noted: from then on no entry counts as looked at.
+    fn changed(&self) {
+        self.edition.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whatever stands under one of these prefixes, or is being fetched now, is out of date.
@@ -120,11 +153,15 @@ impl Purges {
             prefixes.retain(|(known, _)| known != prefix);
             prefixes.push((prefix.clone(), number));
         }
-        if prefixes.len() > PREFIXES_MAX {
+        let is_full = prefixes.len() > PREFIXES_MAX;
+        if is_full {
             prefixes.clear();
-            drop(prefixes);
+        }
+        drop(prefixes);
+        if is_full {
             self.by_hand([EVERYTHING]);
         }
+        self.changed();
     }
 
     fn note(&self, request: &PurgeRequest) {
@@ -141,6 +178,7 @@ impl Purges {
             None if !request.tags.is_empty() => self.by_hand(tags),
             None => {}
         }
+        self.changed();
     }
 }
 

@@ -123,10 +123,7 @@ impl Bench {
     }
 
     async fn ask_with(&self, headers: &HeaderMap) -> (Answer, String) {
-        let key = Key {
-            text: "http://a/p".to_owned(),
-            path_and_query: "/p".to_owned(),
-        };
+        let key = key::of("http", "a", "/p", None, &self.cache.config.routes[0]).unwrap();
         let fetch = FetchRequest {
             method: Method::GET,
             path_and_query: "/p".to_owned(),
@@ -353,7 +350,7 @@ async fn a_body_is_compressed_once_and_each_coding_has_its_own_tag() {
     assert!(
         entry.body(Coding::Brotli).0.len() < 200 && entry.body(Coding::Identity).0.len() == 2000
     );
-    let fields = entry.fields(Coding::Gzip, 0);
+    let fields = entry.fields(Coding::Gzip);
     assert!(
         INTERNAL_FIELDS
             .iter()

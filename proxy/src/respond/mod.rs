@@ -4,7 +4,11 @@ pub mod compression;
 pub mod negotiation;
 mod problem;
 pub mod send;
+pub mod stored;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,9 +56,15 @@ impl Config {
     }
 }
 
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+
 /// The stage at work.
 pub struct Respond {
     security: Vec<(HeaderName, HeaderValue)>,
+    /// The security fields as they are sent.
+    pub security_text: Bytes,
+    /// Another one for each set of settings: what was written under others is out of date.
+    generation: u64,
     /// See [`Config::compress_bytes_min`].
     pub compress_bytes_min: u64,
 }
@@ -65,10 +75,17 @@ impl Respond {
         let parsed = config.security_headers.iter();
         let security =
             parsed.filter_map(|field| Some((field.name.parse().ok()?, field.value.parse().ok()?)));
+        let security: Vec<_> = security.collect();
         Self {
-            security: security.collect(),
+            security_text: text(&security),
+            security,
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             compress_bytes_min: config.compress_bytes_min,
         }
+    }
+
+    fn security(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.security
     }
 
     /// Every field that an answer must or must not carry, whoever made it.
@@ -90,4 +107,14 @@ impl Respond {
             }
         }
     }
+}
+
+/// Fields as Pingora sends them.
+fn text(fields: &[(HeaderName, HeaderValue)]) -> Bytes {
+    let fields = fields.iter().cloned().collect();
+    let mut text = BytesMut::new();
+    if let Ok(head) = send::head(http::StatusCode::OK, &fields) {
+        head.header_to_h1_wire(&mut text);
+    }
+    text.freeze()
 }

@@ -8,7 +8,7 @@ use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::compression::Encoder;
-use super::negotiation;
+use super::stored::Choice;
 use super::{Problem, Respond};
 use crate::cache::entry::Entry;
 use crate::cache::fetch::Fetched;
@@ -26,24 +26,6 @@ pub fn head(status: StatusCode, fields: &HeaderMap) -> Result<ResponseHeader> {
     Ok(head)
 }
 
-/// What a stored answer says to one request: status, fields and, if it has one, body.
-pub fn of_entry(
-    request: &http::request::Parts,
-    entry: &Entry,
-    now: i64,
-) -> (StatusCode, HeaderMap, Option<Bytes>) {
-    let (body, coding) = entry.body(negotiation::best(&request.headers));
-    let mut fields = entry.fields(coding, now);
-    if entry.status == StatusCode::OK && matches(&request.headers, fields.get(header::ETAG)) {
-        fields.remove(header::CONTENT_TYPE);
-        fields.remove(header::CONTENT_ENCODING);
-        return (StatusCode::NOT_MODIFIED, fields, None);
-    }
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let body = (request.method != Method::HEAD).then_some(body);
-    (entry.status, fields, body)
-}
-
 impl Respond {
     /// A stored answer: conditional requests, HEAD and codings are met from the entry.
     ///
@@ -52,12 +34,16 @@ impl Respond {
     pub async fn send_entry(
         &self,
         session: &mut Session,
-        context: &Context,
+        context: &mut Context,
         entry: &Entry,
         now: i64,
     ) -> Result<()> {
-        let (status, fields, body) = of_entry(session.req_header(), entry, now);
-        self.send(session, context, status, fields, body).await
+        context.age_seconds = Some(entry.age_seconds(now));
+        let request = session.req_header();
+        let choice = Choice::of(&request.headers, entry);
+        let body = choice.body(&request.method).cloned();
+        self.send(session, context, choice.status(), choice.fields(), body)
+            .await
     }
 
     /// One of the edge's own errors.
@@ -157,19 +143,4 @@ impl Respond {
             .filter(|last| !last.is_empty());
         session.write_response_body(last, true).await
     }
-}
-
-/// Whether `If-None-Match` names this entity tag (weak comparison, RFC 9110 13.1.2).
-fn matches(request: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
-    let Some(etag) = etag.and_then(|etag| etag.to_str().ok()) else {
-        return false;
-    };
-    let values = request
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let mut named = values
-        .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"));
-    named.any(|tag| tag == "*" || tag == etag)
 }

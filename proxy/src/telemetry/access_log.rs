@@ -1,32 +1,46 @@
-//! One JSON line a request, through a bounded channel: a slow disk costs lines, never a request's time.
+//! One JSON line a request. Lines gather in memory, up to a bound, and a thread of its own writes many of them at once: a slow
+//! disk costs lines, never a request's time.
 
-use std::io::Write as _;
+use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
-use tokio::sync::mpsc;
+use jiff::Timestamp;
+use parking_lot::{Condvar, Mutex};
+use serde::{Serialize, Serializer};
 
 use super::{AccessLogConfig, Metrics};
 
+/// So many bytes are written without waiting for more.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// The longest time that a line waits for others, to be written with them.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How long the end of the program waits for the last lines: a disk that hangs must not hold it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What is written of a request. No query: people type names into it.
 #[derive(Debug, Serialize)]
-pub struct Line {
-    /// RFC 3339, UTC: when the answer ended.
-    pub time: String,
+pub struct Line<'a> {
+    /// When the answer ended, in microseconds since the epoch; written as RFC 3339, UTC.
+    #[serde(serialize_with = "moment")]
+    pub time: i64,
     /// Id of the request.
-    pub request_id: String,
+    pub request_id: &'a str,
     /// Trace of the request.
-    pub traceparent: String,
+    pub traceparent: &'a str,
     /// The client, where the configuration wants it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub client: Option<IpAddr>,
     /// Method.
-    pub method: String,
+    pub method: &'a str,
     /// The host that was asked for.
-    pub host: String,
+    pub host: &'a str,
     /// Path without the query.
-    pub path: String,
+    pub path: &'a str,
     /// Status; 0 when no answer could be sent.
     pub status: u16,
     /// Bytes of the body that were sent.
@@ -35,18 +49,41 @@ pub struct Line {
     pub duration_us: i64,
     /// What `Cache-Status` said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<String>,
+    pub cache: Option<&'a str>,
     /// The origin that was asked for this client alone; a fetch for the cache is everybody's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub upstream: Option<String>,
+    pub upstream: Option<&'a str>,
+}
+
+fn moment<S: Serializer>(microseconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    let moment = Timestamp::from_microsecond(*microseconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    serializer.collect_str(&moment)
 }
 
 /// The way to the writer; nothing when the log is off.
 pub struct AccessLog {
-    lines: Option<mpsc::Sender<Line>>,
+    gathered: Option<Arc<Gathered>>,
     /// Whether clients' addresses are written.
     pub addresses: bool,
+    lines_max: usize,
     metrics: Arc<Metrics>,
+}
+
+/// What requests leave and the writer takes.
+#[derive(Default)]
+struct Gathered {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    text: Vec<u8>,
+    lines: usize,
+    /// No line will follow.
+    is_over: bool,
+    /// The writer has written the last line.
+    has_ended: bool,
 }
 
 impl AccessLog {
@@ -55,14 +92,16 @@ impl AccessLog {
     /// # Errors
     /// When the file cannot be opened.
     pub fn start(config: &AccessLogConfig, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        let mut log = Self {
+            gathered: None,
+            addresses: config.addresses,
+            lines_max: config.lines_max,
+            metrics,
+        };
         if !config.enabled {
-            return Ok(Self {
-                lines: None,
-                addresses: config.addresses,
-                metrics,
-            });
+            return Ok(log);
         }
-        let mut output: Box<dyn std::io::Write + Send> = match &config.file {
+        let output: Box<dyn Write + Send> = match &config.file {
             None => Box::new(std::io::stdout()),
             Some(path) => {
                 let file = std::fs::OpenOptions::new()
@@ -74,49 +113,142 @@ impl AccessLog {
                 )
             }
         };
-        let (lines, mut receiver) = mpsc::channel::<Line>(config.lines_max);
+        let gathered = Arc::new(Gathered::default());
+        log.gathered = Some(Arc::clone(&gathered));
         std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || {
-                let mut batch = Vec::with_capacity(64 * 1024);
-                while let Some(line) = receiver.blocking_recv() {
-                    let mut next = Some(line);
-                    // One write for all that wait.
-                    while let Some(line) = next {
-                        // Writing to memory cannot fail.
-                        let _ = serde_json::to_writer(&mut batch, &line);
-                        batch.push(b'\n');
-                        next = if batch.len() < 60 * 1024 {
-                            receiver.try_recv().ok()
-                        } else {
-                            None
-                        };
-                    }
-                    // A full disk must not stop the shop; the loss shows in the log itself.
-                    let _ = output.write_all(&batch).and_then(|()| output.flush());
-                    batch.clear();
-                }
-            })?;
-        Ok(Self {
-            lines: Some(lines),
-            addresses: config.addresses,
-            metrics,
-        })
+            .spawn(move || gathered.write_all_to(output))?;
+        Ok(log)
     }
 
     /// Whether lines are wanted at all.
     pub fn is_on(&self) -> bool {
-        self.lines.is_some()
+        self.gathered.is_some()
     }
 
-    /// Hands a line to the writer, or drops and counts it.
-    pub fn write(&self, line: Line) {
-        if self
-            .lines
-            .as_ref()
-            .is_some_and(|lines| lines.try_send(line).is_err())
-        {
+    /// Leaves a line for the writer, or drops and counts it.
+    pub fn write(&self, line: &Line<'_>) {
+        let Some(gathered) = &self.gathered else {
+            return;
+        };
+        let mut text = Vec::with_capacity(512);
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(&mut text, line);
+        text.push(b'\n');
+        if !gathered.take(&text, self.lines_max) {
             self.metrics.access_log_dropped.inc();
         }
+    }
+}
+
+impl Gathered {
+    /// False when there is no room for the line.
+    fn take(&self, line: &[u8], lines_max: usize) -> bool {
+        let mut state = self.state.lock();
+        if state.lines >= lines_max {
+            return false;
+        }
+        let before = state.text.len();
+        state.text.extend_from_slice(line);
+        state.lines += 1;
+        let is_news = before == 0 || (before < BATCH_BYTES && state.text.len() >= BATCH_BYTES);
+        drop(state);
+        if is_news {
+            self.news.notify_one();
+        }
+        true
+    }
+
+    /// The writer's work, until the log is over.
+    fn write_all_to(&self, mut output: impl Write) {
+        let mut batch = Vec::with_capacity(BATCH_BYTES);
+        let mut is_over = false;
+        while !is_over {
+            let mut state = self.state.lock();
+            while state.text.is_empty() && !state.is_over {
+                self.news.wait(&mut state);
+            }
+            if state.text.len() < BATCH_BYTES && !state.is_over {
+                self.news.wait_for(&mut state, GATHER);
+            }
+            std::mem::swap(&mut state.text, &mut batch);
+            state.lines = 0;
+            is_over = state.is_over;
+            drop(state);
+            // A full disk must not stop the shop; the loss shows in the log itself.
+            let _ = output.write_all(&batch).and_then(|()| output.flush());
+            batch.clear();
+        }
+        self.state.lock().has_ended = true;
+        self.news.notify_all();
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        if let Some(gathered) = &self.gathered {
+            let mut state = gathered.state.lock();
+            state.is_over = true;
+            gathered.news.notify_all();
+            let ended = |state: &mut State| !state.has_ended;
+            gathered.news.wait_while_for(&mut state, ended, FAREWELL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(path: &str) -> Line<'_> {
+        Line {
+            time: 1_764_057_392_123_456,
+            request_id: "one-and-the-same",
+            traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            client: Some(IpAddr::from([198, 51, 100, 7])),
+            method: "GET",
+            host: "shop",
+            path,
+            status: 200,
+            bytes: 5,
+            duration_us: 7,
+            cache: Some("crackers; hit; ttl=9"),
+            upstream: None,
+        }
+    }
+
+    fn log(file: &std::path::Path, lines_max: usize) -> AccessLog {
+        let config = AccessLogConfig {
+            enabled: true,
+            file: Some(file.to_owned()),
+            addresses: true,
+            lines_max,
+        };
+        AccessLog::start(&config, Arc::new(Metrics::new())).unwrap()
+    }
+
+    #[test]
+    fn every_line_is_written_before_the_log_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log");
+        let log = log(&file, 100_000);
+        for _ in 0..1000 {
+            log.write(&line("/a\"b"));
+        }
+        drop(log);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.lines().count(), 1000);
+        insta::assert_snapshot!(text.lines().next().unwrap());
+    }
+
+    #[test]
+    fn lines_beyond_the_bound_are_dropped_and_counted() {
+        let gathered = Gathered::default();
+        let taken: Vec<_> = (0..3).map(|_| gathered.take(b"line\n", 2)).collect();
+        assert_eq!(taken, [true, true, false]);
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(&folder.path().join("log"), 0);
+        log.write(&line("/"));
+        assert_eq!(log.metrics.access_log_dropped.get(), 1);
     }
 }

@@ -5,6 +5,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::requests::Requests;
+
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0,
@@ -62,10 +64,9 @@ pub struct Metrics {
     pub retries_refused: IntCounterVec,
     /// Ejections, by group and server.
     pub ejections: IntCounterVec,
-    /// Requests, by method and status.
-    pub requests: IntCounterVec,
-    /// Seconds from a request's head to the end of its answer, by where the answer came from.
-    pub request_seconds: HistogramVec,
+    /// Requests, by method and status, and seconds from a request's head to the end of its answer, by where the answer
+    /// came from.
+    pub requests: Requests,
     /// Log lines dropped because the writer was behind.
     pub access_log_dropped: IntCounter,
     /// Resident memory.
@@ -174,8 +175,10 @@ impl Metrics {
                 "Servers that failed too often",
                 &["group", "server"],
             ),
-            requests: counters("requests_total", "Requests", &["method", "status"]),
-            request_seconds: registered!(registry, HistogramVec::new(seconds, &["source"])),
+            requests: Requests::new(
+                counters("requests_total", "Requests", &["method", "status"]),
+                &registered!(registry, HistogramVec::new(seconds, &["source"])),
+            ),
             access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
             memory_bytes: gauge("telemetry_memory_bytes", "Resident memory"),
             registry,
@@ -215,18 +218,12 @@ mod tests {
         ] {
             counters.with_label_values(&["x"]).inc();
         }
-        for counters in [
-            &metrics.upstream_failures,
-            &metrics.ejections,
-            &metrics.requests,
-        ] {
+        for counters in [&metrics.upstream_failures, &metrics.ejections] {
             counters.with_label_values(&["x", "y"]).inc();
         }
         metrics.upstream_up.with_label_values(&["x", "y"]).set(1);
-        metrics
-            .request_seconds
-            .with_label_values(&["x"])
-            .observe(0.1);
+        let took = std::time::Duration::from_millis(1);
+        metrics.requests.count(&http::Method::GET, 200, took, false);
         let families = metrics.registry.gather();
         let names: Vec<_> = families
             .iter()
