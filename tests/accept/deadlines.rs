@@ -31,3 +31,16 @@ async fn slow_heads_slow_bodies_and_idle_connections_are_ended_by_both_programs(
     assert!(closed, "the origin waits for ever");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_longer_than_the_origin_gives_it_is_told_so() -> Result<()> {
+    let setup = Setup {
+        origin: "accept: {body_timeout_ms: 600000, idle_timeout_ms: 600000, request_timeout_ms: 300}\n",
+        ..Setup::default()
+    };
+    let shop = Stack::of(setup).await?;
+    let (said, closed) = exchange(shop.origin_ports[0], HALF_A_BODY)?;
+    assert!(said.starts_with("HTTP/1.1 503 ") && closed, "{said}");
+    assert!(said.contains("\"code\":\"timed_out\""), "{said}");
+    Ok(())
+}
