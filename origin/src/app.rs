@@ -9,6 +9,7 @@ use crackers_shared::{clock::Clock, memory, session_cookie::Keys};
 
 use crate::api::{Answers, Router};
 use crate::assets::Assets;
+use crate::commerce::known::{Catalogue, Known};
 use crate::commerce::search::Search;
 use crate::commerce::shop::ShopSettings;
 use crate::config::Config;
@@ -37,6 +38,8 @@ pub struct App {
     pub router: Router,
     /// The shop's settings as the follower of `changes` last read them.
     pub shop: parking_lot::RwLock<Option<Arc<ShopSettings>>>,
+    /// What was read of the catalogue not long ago.
+    pub known: Known,
     /// The full-text index.
     pub search: Search,
     /// The storefront's files.
@@ -77,6 +80,7 @@ impl App {
             metrics,
             router: Router::new(),
             search: Search::default(),
+            known: Known::new(config.commerce.known_things_max),
             shop: parking_lot::RwLock::default(),
             started: clock.now(),
             config,
@@ -97,6 +101,14 @@ impl App {
             }
         }
         Ok(self.database.shop_settings().await?.map(Arc::new))
+    }
+
+    /// The catalogue for pricing: from memory while changes are followed, else from the database.
+    pub fn catalogue(&self) -> Catalogue<'_> {
+        Catalogue {
+            database: &self.database,
+            known: self.answers.is_following().then_some(&self.known),
+        }
     }
 
     /// Seconds since the start.
@@ -120,6 +132,9 @@ impl App {
         metrics
             .answers_bytes
             .set(i64::try_from(self.answers.bytes()).unwrap_or(i64::MAX));
+        metrics
+            .known_things
+            .set(i64::try_from(self.known.len()).unwrap_or(i64::MAX));
         metrics
             .search_products
             .set(i64::try_from(self.search.len()).unwrap_or(i64::MAX));

@@ -3,6 +3,8 @@
 
 #[path = "database_contract/abandoned.rs"]
 mod abandoned;
+#[path = "database_contract/basis.rs"]
+mod basis;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
 #[path = "database_contract/interleaving.rs"]
@@ -112,6 +114,8 @@ promised! {
     the_sequence_has_no_gaps_under_concurrent_writers
     a_database_of_a_newer_program_is_refused
     two_programs_may_open_it_at_once
+    an_order_made_from_what_has_changed_is_not_placed
+    what_was_placed_is_answered_again_whatever_has_changed
     an_order_takes_all_of_its_lines_or_nothing
     orders_are_numbered_without_gaps_and_found_by_every_key
     the_same_key_places_one_order_however_often_it_is_sent

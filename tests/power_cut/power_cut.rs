@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crackers_origin::commerce::basis::Basis;
 use crackers_origin::commerce::contact::{Address, Contact};
 use crackers_origin::commerce::lines::{LineKey, LineKind};
 use crackers_origin::commerce::money::Paise;
@@ -79,6 +80,7 @@ fn order_of(product: &str) -> NewOrder {
             rounding: Paise(0),
             total: Paise(200),
         },
+        basis: Basis::default(),
         at: AT,
         expires_at: None,
     }

@@ -52,7 +52,7 @@ pub(super) async fn stocked(shop: &Stack, pieces: u32) -> Result<Value> {
     Ok(product)
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value
         .pointer(pointer)
         .and_then(Value::as_str)

@@ -11,6 +11,7 @@ use super::orders::conflict;
 use super::quotes::{self, QuoteView, QuotedLineView, WantedView, Wish};
 use super::response::Reply;
 use super::routes::Call;
+use crate::commerce::basis::Basis;
 use crate::commerce::cart::{Cart, CartFull, QUANTITY_MAX};
 use crate::commerce::coupons::Coupon;
 use crate::commerce::goods;
@@ -123,7 +124,7 @@ async fn check(
         let wrong = FieldError::at("/lines", "invalid_field", "expected 1 to 200 lines");
         return Err(ApiError::BadBody(vec![wrong]));
     }
-    let found = goods::of(&call.app.database, lines).await?;
+    let found = goods::of(&call.app.catalogue(), lines, &mut Basis::default()).await?;
     let mut wrong = Vec::new();
     for (place, (line, found)) in lines.iter().zip(&found).enumerate() {
         if line.quantity > QUANTITY_MAX {
@@ -155,7 +156,7 @@ async fn changed(
 }
 
 async fn shown(call: &Call, cart: &Cart) -> Result<Reply, ApiError> {
-    let found = goods::of(&call.app.database, &cart.lines).await?;
+    let found = goods::of(&call.app.catalogue(), &cart.lines, &mut Basis::default()).await?;
     let lines: Vec<_> = cart.lines.iter().zip(&found).map(line_view).collect();
     let is_whole = !lines.is_empty() && lines.iter().all(|line| line.refused.is_none());
     let (mut quote, mut refused) = (None, None);
@@ -201,9 +202,10 @@ async fn quoted(call: &Call, cart: &Cart) -> Result<QuoteView, ApiError> {
         coupon: cart.coupon.as_deref(),
         to: None,
     };
-    let (quote, coupon) = quotes::price(&call.app, &shop, &cart.lines, wish).await?;
-    let until = quotes::valid_until(&shop, coupon.as_ref(), call.app.clock.now());
-    Ok(QuoteView::of(&quote, until))
+    let catalogue = call.app.catalogue();
+    let priced = quotes::price(&call.app, catalogue, &shop, &cart.lines, wish).await?;
+    let until = quotes::valid_until(&shop, priced.coupon.as_ref(), call.app.clock.now());
+    Ok(QuoteView::of(&priced.quote, until))
 }
 
 pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -1,5 +1,7 @@
 //! `POST /api/orders`: from a list to an order, once.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,13 +13,16 @@ use super::quotes::{self, QuotedLineView, WantedView};
 use super::response::{Reply, etag_of};
 use super::routes::Call;
 use super::views::{Money, time};
+use crate::app::App;
 use crate::commerce::contact::{Address, Contact, Wrong};
 use crate::commerce::ids;
+use crate::commerce::known::Catalogue;
 use crate::commerce::lines::WantedLine;
 use crate::commerce::money::Paise;
 use crate::commerce::orders::{NewOrder, Order, OrderState, PaymentMethod, Placed, may_order};
 use crate::commerce::quote::Quote;
 use crate::commerce::reservation::Shortage;
+use crate::commerce::shop::ShopSettings;
 use crate::commerce::stock::coupon_stock;
 use crate::commerce::zones::Destination;
 
@@ -116,19 +121,15 @@ impl From<&Order> for OrderView {
     }
 }
 
+/// How often a price is made anew because somebody changes what it is made from at the same moment.
+const TRIES: usize = 3;
+
 pub(super) async fn place(call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let key = idempotency_key(&call)?;
     let body_hash = etag_of(&call.body);
-    let placed = match new_order(&call, key.clone(), body_hash.clone()).await {
-        Ok(order) => {
-            let placed = app.database.place_order(&order).await?;
-            if let Placed::Short(short) = &placed {
-                app.metrics.orders.asked.with_label_values(&["short"]).inc();
-                return Err(too_little(&order.quote, short));
-            }
-            placed
-        }
+    let placed = match tried(&call, &key, &body_hash).await {
+        Ok(placed) => placed,
         // What was placed stays placed, whatever shop and catalogue say now.
         Err(refused) => match app.database.order_by_key(&key).await? {
             Some((known, order)) => Placed::again(order, known == body_hash),
@@ -138,55 +139,111 @@ pub(super) async fn place(call: Call) -> Result<Reply, ApiError> {
     let (outcome, answer) = match placed {
         Placed::New(order) => ("placed", Some(order)),
         Placed::Before(order) => ("repeated", Some(order)),
-        Placed::Short(_) | Placed::OtherBody => ("other_body", None),
+        Placed::Short(_) | Placed::Stale | Placed::OtherBody => ("other_body", None),
     };
     app.metrics.orders.asked.with_label_values(&[outcome]).inc();
     let order = answer.ok_or_else(other_body)?;
     Reply::fresh(StatusCode::OK, &OrderView::from(&order))
 }
 
-/// The order that a request asks for, checked against shop and catalogue as they are now.
-async fn new_order(call: &Call, key: String, body_hash: String) -> Result<NewOrder, ApiError> {
+/// Prices by memory and places. Where memory is behind, and before anything is refused that it may be wrong about, prices
+/// by what is there now.
+async fn tried(call: &Call, key: &str, body_hash: &str) -> Result<Placed, ApiError> {
     let app = &call.app;
-    let request: OrderRequest = body::json(call)?;
-    let (contact, address) = checked(&request)?;
-    if request.payment == PaymentMethod::Gateway && app.gateway.is_none() {
-        return Err(not_offered());
+    let asked = Asked::of(call).await?;
+    let mut shop = app.shop_settings().await?;
+    let mut catalogue = app.catalogue();
+    for _ in 0..TRIES {
+        let shop_now = shop.as_deref().ok_or(ApiError::NotFound)?;
+        match asked.order(app, catalogue, shop_now, key, body_hash).await {
+            Ok(order) => match app.database.place_order(&order).await? {
+                Placed::Short(short) => {
+                    app.metrics.orders.asked.with_label_values(&["short"]).inc();
+                    return Err(too_little(&order.quote, &short));
+                }
+                Placed::Stale => app.metrics.orders.asked.with_label_values(&["stale"]).inc(),
+                placed => return Ok(placed),
+            },
+            Err(refused) if catalogue.known.is_none() => return Err(refused),
+            Err(_) => {}
+        }
+        shop = app.database.shop_settings().await?.map(Arc::new);
+        catalogue.known = None;
     }
-    let lines: Vec<_> = request.lines.into_iter().map(WantedLine::from).collect();
-    // Read now, not from memory: a shop that was closed a moment ago takes no order, whoever closed it.
-    let shop = app.database.shop_settings().await?;
-    let shop = shop.ok_or(ApiError::NotFound)?;
-    let wish = quotes::Wish {
-        coupon: request.coupon.as_deref(),
-        to: Some(Destination {
-            state: &address.state,
-            pincode: &address.pincode,
-        }),
-    };
-    let (quote, _) = quotes::price(app, &shop, &lines, wish).await?;
-    let at = app.clock.now();
-    may_order(&shop, at).map_err(|why| conflict("not_selling", why.to_string()))?;
-    if !quote.meets_minimum() {
-        return Err(below_minimum(quote.minimum));
+    let detail =
+        "Prices are being changed at this moment: ask what the list costs, and order again.";
+    Err(conflict("price_changed", detail.to_owned()))
+}
+
+/// What a request asks for, as far as it can be judged without the catalogue.
+struct Asked {
+    request: OrderRequest,
+    lines: Vec<WantedLine>,
+    contact: Contact,
+    address: Address,
+    customer_id: Option<String>,
+}
+
+impl Asked {
+    async fn of(call: &Call) -> Result<Self, ApiError> {
+        let mut request: OrderRequest = body::json(call)?;
+        let (contact, address) = checked(&request)?;
+        if request.payment == PaymentMethod::Gateway && call.app.gateway.is_none() {
+            return Err(not_offered());
+        }
+        let lines = std::mem::take(&mut request.lines);
+        Ok(Self {
+            lines: lines.into_iter().map(WantedLine::from).collect(),
+            request,
+            contact,
+            address,
+            customer_id: permission::customer(&call.app, &call.headers).await?,
+        })
     }
-    if quote.total.0 != request.expected_total_paise {
-        let detail = format!("The total is {} paise now.", quote.total.0);
-        return Err(conflict("price_changed", detail));
+
+    /// The order, checked against shop and catalogue.
+    async fn order(
+        &self,
+        app: &App,
+        catalogue: Catalogue<'_>,
+        shop: &ShopSettings,
+        key: &str,
+        body_hash: &str,
+    ) -> Result<NewOrder, ApiError> {
+        let wish = quotes::Wish {
+            coupon: self.request.coupon.as_deref(),
+            to: Some(Destination {
+                state: &self.address.state,
+                pincode: &self.address.pincode,
+            }),
+        };
+        let priced = quotes::price(app, catalogue, shop, &self.lines, wish).await?;
+        let at = app.clock.now();
+        may_order(shop, at).map_err(|why| conflict("not_selling", why.to_string()))?;
+        let quote = priced.quote;
+        if !quote.meets_minimum() {
+            return Err(below_minimum(quote.minimum));
+        }
+        if quote.total.0 != self.request.expected_total_paise {
+            let detail = format!("The total is {} paise now.", quote.total.0);
+            return Err(conflict("price_changed", detail));
+        }
+        Ok(NewOrder {
+            // Neighbours in time are neighbours in the index: a batch of orders changes few pages.
+            id: ids::in_order_of_time(at),
+            tracking_token: ids::unguessable(),
+            idempotency_key: key.to_owned(),
+            body_hash: body_hash.to_owned(),
+            customer_id: self.customer_id.clone(),
+            contact: self.contact.clone(),
+            address: self.address.clone(),
+            payment: self.request.payment,
+            quote,
+            basis: priced.basis,
+            at,
+            expires_at: Some(at + app.config.commerce.payment_window()),
+        })
     }
-    Ok(NewOrder {
-        id: ids::unguessable(),
-        tracking_token: ids::unguessable(),
-        idempotency_key: key,
-        body_hash,
-        customer_id: permission::customer(app, &call.headers).await?,
-        contact,
-        address,
-        payment: request.payment,
-        quote,
-        at,
-        expires_at: Some(at + app.config.commerce.payment_window()),
-    })
 }
 
 /// The client's own key for this one intent.

@@ -11,8 +11,10 @@ use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
+use crate::commerce::basis::{Basis, Ground};
 use crate::commerce::coupons::{Coupon, CouponRefused};
 use crate::commerce::goods;
+use crate::commerce::known::Catalogue;
 use crate::commerce::lines::{LineKey, LineKind, WantedLine};
 use crate::commerce::quote::{self, Quote, QuoteRefused, QuotedLine, Terms};
 use crate::commerce::shop::ShopSettings;
@@ -150,12 +152,10 @@ pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
     });
     let coupon = wanted.coupon.as_deref();
     let shop = call.app.shop_settings().await?.ok_or(ApiError::NotFound)?;
-    let (quote, coupon) = price(&call.app, &shop, &lines, Wish { coupon, to }).await?;
-    let at = call.app.clock.now();
-    Reply::fresh(
-        StatusCode::OK,
-        &QuoteView::of(&quote, valid_until(&shop, coupon.as_ref(), at)),
-    )
+    let wish = Wish { coupon, to };
+    let priced = price(&call.app, call.app.catalogue(), &shop, &lines, wish).await?;
+    let until = valid_until(&shop, priced.coupon.as_ref(), call.app.clock.now());
+    Reply::fresh(StatusCode::OK, &QuoteView::of(&priced.quote, until))
 }
 
 /// The first moment at which something that is known now ends, at most [`GOOD_FOR`] from now.
@@ -189,21 +189,34 @@ impl QuoteView {
     }
 }
 
-/// Prices a list by what the shop's settings say, and the catalogue and the coupons say now.
+/// A list with its price.
+pub(super) struct Priced {
+    /// What it costs.
+    pub quote: Quote,
+    /// The coupon that was used.
+    pub coupon: Option<Coupon>,
+    /// What this was made from.
+    pub basis: Basis,
+}
+
+/// Prices a list by what shop, catalogue and coupons say.
 pub(super) async fn price(
     app: &App,
+    catalogue: Catalogue<'_>,
     shop: &ShopSettings,
     lines: &[WantedLine],
     wish: Wish<'_>,
-) -> Result<(Quote, Option<Coupon>), ApiError> {
+) -> Result<Priced, ApiError> {
     if lines.len() > crate::commerce::lines::LINES_MAX {
         return Err(refused(&QuoteRefused::TooLong));
     }
+    let mut basis = Basis::default();
+    basis.note(Ground::Shop, shop.version);
     let coupon = match wish.coupon {
-        Some(text) => Some(coupon(app, text).await?),
+        Some(text) => Some(coupon(app, text, &mut basis).await?),
         None => None,
     };
-    let goods = goods::of(&app.database, lines).await?;
+    let goods = goods::of(&catalogue, lines, &mut basis).await?;
     let terms = Terms {
         shop,
         coupon: coupon.as_ref(),
@@ -211,16 +224,21 @@ pub(super) async fn price(
         at: app.clock.now(),
     };
     let quote = quote::quote(&terms, lines, &goods).map_err(|error| refused(&error))?;
-    Ok((quote, coupon))
+    Ok(Priced {
+        quote,
+        coupon,
+        basis,
+    })
 }
 
-async fn coupon(app: &App, text: &str) -> Result<Coupon, ApiError> {
+async fn coupon(app: &App, text: &str, basis: &mut Basis) -> Result<Coupon, ApiError> {
     let found = match Coupon::code_of(text) {
         Some(code) => app.database.get::<Coupon>(&code).await?,
         None => None,
     };
-    let not_valid = || refused(&QuoteRefused::Coupon(CouponRefused::NotValid));
-    found.map(|found| found.value).ok_or_else(not_valid)
+    let found = found.ok_or_else(|| refused(&QuoteRefused::Coupon(CouponRefused::NotValid)))?;
+    basis.note(Ground::Coupon(found.value.code.clone()), found.version);
+    Ok(found.value)
 }
 
 pub(super) fn refused(error: &QuoteRefused) -> ApiError {

@@ -136,6 +136,13 @@ pub const COMPONENT_QUANTITY_MAX: u32 = 1000;
 /// least of its components' words, so it stays when none of them changes, whatever the quantity. Asked for every order:
 /// looking at the combos themselves costs far more.
 pub fn may_change_words(before: &StockRecord, now: &StockRecord) -> bool {
+    // Enough even for the largest combo: available / quantity > low_at / quantity for every quantity.
+    let is_plenty = |stock: &StockRecord| {
+        stock.available - stock.low_at.max(0) >= i64::from(COMPONENT_QUANTITY_MAX)
+    };
+    if is_plenty(before) && is_plenty(now) {
+        return false;
+    }
     (1..=i64::from(COMPONENT_QUANTITY_MAX)).any(|quantity| {
         let word = |stock: &StockRecord| {
             Availability::of(stock.available / quantity, stock.low_at / quantity)

@@ -1,27 +1,34 @@
 //! From what a customer asks for to what the catalogue says of it now.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::basis::{Basis, Ground};
 use super::combos::{Combo, ComboKind};
+use super::known::Catalogue;
 use super::lines::{COMBO_ORDER_MAX, Goods, LineKey, LineKind, WantedLine};
 use super::products::Product;
-use crate::database::{Answer, Database};
+use crate::database::Answer;
 
-/// What the catalogue says of each line; `None` for what is not there.
+/// What the catalogue says of each line; `None` for what is not there. What was read is noted in `basis`.
 ///
 /// # Errors
 /// What the database fails with.
-pub async fn of(database: &Database, wanted: &[WantedLine]) -> Answer<Vec<Option<Goods>>> {
-    let mut combos: BTreeMap<&LineKey, Combo> = BTreeMap::new();
+pub async fn of(
+    catalogue: &Catalogue<'_>,
+    wanted: &[WantedLine],
+    basis: &mut Basis,
+) -> Answer<Vec<Option<Goods>>> {
+    let mut combos: BTreeMap<&LineKey, Arc<Combo>> = BTreeMap::new();
     for line in wanted {
         let kind = match line.key.kind {
             LineKind::Product => continue,
             LineKind::Bundle => ComboKind::Bundle,
             LineKind::GiftBox => ComboKind::GiftBox,
         };
-        let found = database.combo_by_id_or_slug(kind, &line.key.id).await?;
-        if let Some(found) = found.filter(|found| found.combo.id == line.key.id) {
-            combos.insert(&line.key, found.combo);
+        if let Some(combo) = catalogue.combo(kind, &line.key.id).await? {
+            basis.note(Ground::Combo(combo.id.clone()), combo.version);
+            combos.insert(&line.key, combo);
         }
     }
     let of_lines = wanted
@@ -35,13 +42,12 @@ pub async fn of(database: &Database, wanted: &[WantedLine]) -> Answer<Vec<Option
     let mut ids: Vec<_> = of_lines.chain(of_combos).collect();
     ids.sort();
     ids.dedup();
-    let mut products: BTreeMap<String, Product> = BTreeMap::new();
-    for ids in ids.chunks(500) {
-        let found = database.products_by_ids(ids).await?;
-        products.extend(found.into_iter().map(|one| (one.id.clone(), one)));
+    let products = catalogue.products(&ids).await?;
+    for product in products.values() {
+        basis.note(Ground::Product(product.id.clone()), product.version);
     }
     let goods = wanted.iter().map(|line| match line.key.kind {
-        LineKind::Product => products.get(&line.key.id).map(of_product),
+        LineKind::Product => products.get(&line.key.id).map(|one| of_product(one)),
         _ => combos
             .get(&line.key)
             .map(|combo| of_combo(&line.key, combo, &products)),
@@ -66,7 +72,7 @@ fn of_product(product: &Product) -> Goods {
     }
 }
 
-fn of_combo(key: &LineKey, combo: &Combo, products: &BTreeMap<String, Product>) -> Goods {
+fn of_combo(key: &LineKey, combo: &Combo, products: &BTreeMap<String, Arc<Product>>) -> Goods {
     let is_sellable = |id: &String| {
         products
             .get(id)

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod address_book;
 pub mod availability;
+pub mod basis;
 pub mod cart;
 pub mod categories;
 pub mod changes;
@@ -13,6 +14,7 @@ pub mod gateway;
 pub mod goods;
 pub mod ids;
 pub mod images;
+pub mod known;
 pub mod lines;
 pub mod mail;
 pub mod money;

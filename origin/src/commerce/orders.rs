@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::order_states::{NoSuchStep, OrderState};
 
+use super::basis::Basis;
 use super::contact::{self, Address, Contact};
 use super::payments::{Payment, PaymentState};
 use super::quote::Quote;
@@ -47,6 +48,8 @@ pub struct NewOrder {
     pub payment: PaymentMethod,
     /// What it is made of, and what it costs.
     pub quote: Quote,
+    /// What that was made from.
+    pub basis: Basis,
     /// When.
     pub at: Timestamp,
     /// When its stock is free again unless it is paid.
@@ -161,6 +164,8 @@ pub enum Placed {
     OtherBody,
     /// There is too little of these; nothing was held.
     Short(Vec<Shortage>),
+    /// Something that its price was made from is another by now; nothing was held.
+    Stale,
 }
 
 impl Placed {

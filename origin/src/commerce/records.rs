@@ -182,6 +182,15 @@ impl Database {
         found.as_ref().map(Stored::of).transpose()
     }
 
+    /// Kept structs by their ids, at most 500, in no order; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]: see its variants.
+    pub async fn get_all<T: Kept>(&self, ids: &[String]) -> Answer<Vec<Stored<T>>> {
+        let found = self.records_by_ids(T::KIND, ids).await?;
+        found.iter().map(Stored::of).collect()
+    }
+
     /// A kept struct by a key that it alone has.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub struct Config {
     pub payment_window_seconds: u32,
     /// How often orders that were not paid in time are looked for, in milliseconds.
     pub expiry_interval_ms: u64,
+    /// Products kept in memory for pricing lists, and as many bundles and gift boxes.
+    pub known_things_max: u64,
 }
 
 impl Config {

@@ -147,6 +147,8 @@ questions! {
     fn order_by_key(&self, idempotency_key: &str) -> Option<(String, Order)>;
     /// An order by its id.
     fn order_by_id(&self, id: &str) -> Option<Order>;
+    /// Orders by their ids, at most 500, in no order; those that do not exist are left out.
+    fn orders_by_ids(&self, ids: &[String]) -> Vec<Order>;
     /// An order by what its customer was given to follow it.
     fn order_by_tracking_token(&self, token: &str) -> Option<Order>;
     /// An order by its number.
@@ -164,6 +166,8 @@ questions! {
 
     /// A record by its kind and id.
     fn record(&self, kind: &str, id: &str) -> Option<Record>;
+    /// Records of a kind by their ids, at most 500, in no order; those that do not exist are left out.
+    fn records_by_ids(&self, kind: &str, ids: &[String]) -> Vec<Record>;
     /// A record by a key that it alone has.
     fn record_by_unique_key(&self, kind: &str, key: &str) -> Option<Record>;
     /// Records that share a key, in descending order of id, below `before`, at most `limit`.

@@ -61,6 +61,10 @@ pub struct Sqlite {
     pub write_queue_max: usize,
     /// Writes that share one commit.
     pub write_batch_max: usize,
+    /// Pages (4 KiB) of the write-ahead log after which it is written into the database file.
+    pub checkpoint_pages: u32,
+    /// Pages that the writer keeps in memory, in bytes.
+    pub writer_cache_bytes: u32,
 }
 
 /// The replica set.
@@ -103,6 +107,10 @@ impl Config {
             ("sqlite.write_queue_max", self.sqlite.write_queue_max as u64),
             ("sqlite.write_batch_max", self.sqlite.write_batch_max as u64),
             (
+                "sqlite.checkpoint_pages",
+                u64::from(self.sqlite.checkpoint_pages),
+            ),
+            (
                 "mongodb.server_selection_timeout_ms",
                 self.mongodb.server_selection_timeout_ms,
             ),
@@ -111,6 +119,11 @@ impl Config {
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
         }
+        problems.require(
+            self.sqlite.writer_cache_bytes >= 1024 * 1024,
+            format!("{path}.sqlite.writer_cache_bytes"),
+            "must be at least 1048576",
+        );
         let uri = &self.mongodb.uri;
         problems.require(
             uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://"),

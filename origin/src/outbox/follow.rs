@@ -88,6 +88,7 @@ async fn start_over(app: &App) -> Result<i64, DatabaseError> {
         products.extend(page);
     }
     app.search.rebuild(products);
+    app.known.forget_all();
     read_shop(app).await?;
     app.answers.touched.reset();
     app.answers.touched.touch_everything(sequence);
@@ -115,6 +116,10 @@ async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
         .collect();
     ids.sort();
     ids.dedup();
+    app.known.forget_products(ids.iter().map(String::as_str));
+    for change in changes.iter().filter(|change| change.entity == "combo") {
+        app.known.forget_combo(&change.entity_id);
+    }
     for ids in ids.chunks(PRODUCTS_AT_ONCE as usize) {
         let products = app.database.products_by_ids(ids).await?;
         app.search.update(ids, products);

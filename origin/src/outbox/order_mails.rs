@@ -2,7 +2,7 @@
 //! written with the step, and one follower for the whole shop turns it into mails. Every origin looks; of two that look at
 //! the same moment one is refused, and looks again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::still_running;
 use crate::app::App;
 use crate::commerce::order_mails::{Looked, Told, untold};
+use crate::commerce::orders::Order;
 use crate::commerce::records::{Stored, Writes};
 use crate::database::{Answer, DatabaseError};
 
@@ -71,46 +72,54 @@ async fn look(app: &App) -> Answer<bool> {
     };
     looked.value.sequence = last.sequence;
     let of_orders = changes.iter().filter(|change| change.entity == "order");
-    let ids: BTreeSet<_> = of_orders.map(|change| change.entity_id.as_str()).collect();
-    // One write for all of them: a rush of orders costs a handful of commits.
+    let ids: BTreeSet<_> = of_orders.map(|change| &change.entity_id).collect();
+    let ids: Vec<_> = ids.into_iter().cloned().collect();
+    // A handful of questions and one write for all of them: a rush of orders costs little more than one.
     let mut writes = Writes::default().replace(&looked)?;
-    for id in ids {
-        writes = told(app, id, writes).await?;
+    if !ids.is_empty() {
+        let told = database.get_all::<Told>(&ids).await?;
+        let told: BTreeMap<_, _> = told
+            .into_iter()
+            .map(|told| (told.value.order_id.clone(), told))
+            .collect();
+        let shop = app.shop_settings().await?;
+        let shop = shop.map_or_else(String::new, |shop| shop.name.clone());
+        for order in database.orders_by_ids(&ids).await? {
+            writes = tell(app, &shop, &order, told.get(&order.id), writes)?;
+        }
     }
     database.write_records(&writes, app.clock.now()).await?;
     Ok(changes.len() == AT_ONCE as usize)
 }
 
 /// Adds what an order's customer is to be told.
-async fn told(app: &App, order_id: &str, mut writes: Writes) -> Answer<Writes> {
-    let database = &app.database;
-    let Some(order) = database.order_by_id(order_id).await? else {
-        return Ok(writes);
-    };
-    let told = database.get::<Told>(order_id).await?;
-    let steps = told.as_ref().map_or(0, |told| told.value.steps);
+fn tell(
+    app: &App,
+    shop: &str,
+    order: &Order,
+    told: Option<&Stored<Told>>,
+    writes: Writes,
+) -> Answer<Writes> {
+    let steps = told.map_or(0, |told| told.value.steps);
     if steps >= order.history.len() {
         return Ok(writes);
     }
-    let shop = app.shop_settings().await?;
-    let shop = shop.map_or_else(String::new, |shop| shop.name.clone());
     let link = format!(
         "{}/order/{}",
         app.config.api.public_url, order.tracking_token
     );
-    let now = app.clock.now();
-    let next = Told {
-        order_id: order_id.to_owned(),
+    let value = Told {
+        order_id: order.id.clone(),
         steps: order.history.len(),
     };
-    writes = match told {
-        None => writes.with(&next)?,
+    let mut writes = match told {
+        None => writes.with(&value)?,
         Some(Stored { version, .. }) => writes.replace(&Stored {
-            version,
-            value: next,
+            version: *version,
+            value,
         })?,
     };
-    for mail in untold(&order, steps, &shop, &link, now) {
+    for mail in untold(order, steps, shop, &link, app.clock.now()) {
         writes = writes.with(&mail)?;
     }
     Ok(writes)

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub purge_lag: IntGauge,
     /// Products in the search index.
     pub search_products: IntGauge,
+    /// Products and combos in memory for pricing.
+    pub known_things: IntGauge,
     /// Seconds of one database question that a request waited for.
     pub database_ping_seconds: Histogram,
     /// Resident memory in bytes.
@@ -181,6 +183,10 @@ impl Metrics {
             search_products: gauge(
                 "crackers_origin_commerce_search_products",
                 "Indexed products",
+            ),
+            known_things: gauge(
+                "crackers_origin_commerce_known_things",
+                "Products, bundles and gift boxes in memory for pricing",
             ),
             database_ping_seconds: registered!(registry, Histogram::with_opts(ping)),
             memory_bytes: gauge("crackers_origin_telemetry_memory_bytes", "Resident memory"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crackers_origin::commerce::basis::Basis;
 use crackers_origin::commerce::contact::{Address, Contact};
 use crackers_origin::commerce::lines::{LineKey, LineKind};
 use crackers_origin::commerce::money::Paise;
@@ -63,6 +64,7 @@ pub(crate) fn order_of(pieces: &[(&str, u32)]) -> NewOrder {
             rounding: Paise(0),
             total: goods,
         },
+        basis: Basis::default(),
         at: NOW,
         expires_at: Some(NOW + SignedDuration::from_mins(30)),
     }

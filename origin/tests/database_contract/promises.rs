@@ -1,5 +1,6 @@
 //! Promises about products, and what all promises use.
 
+pub(crate) use crate::basis::*;
 pub(crate) use crate::catalogue::*;
 pub(crate) use crate::interleaving::*;
 pub(crate) use crate::orders::*;

@@ -75,6 +75,10 @@ pub(crate) async fn records_are_found_by_id_and_by_every_key(opened: Opened) {
     assert_eq!(ids(&rest), ["a"]);
     let hers = database.list::<Letter>("to:meena", None, 9).await.unwrap();
     assert_eq!(ids(&hers), ["c", "a"]);
+    let wanted = ["c", "z", "a"].map(str::to_owned);
+    let mut named = database.get_all::<Letter>(&wanted).await.unwrap();
+    named.sort_by(|one, other| one.value.id.cmp(&other.value.id));
+    assert_eq!(ids(&named), ["a", "c"]);
     // Keys follow the struct.
     let mut moved = hers.into_iter().next().unwrap();
     moved.value.to = "ravi".to_owned();

@@ -6,6 +6,7 @@ mod catalogue;
 mod changes;
 mod combos;
 mod error;
+mod grounds;
 mod migrations;
 mod order_batches;
 mod orders;

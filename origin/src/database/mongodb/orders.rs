@@ -9,6 +9,7 @@ use mongodb::bson::{Document, doc};
 
 use super::super::DatabaseError;
 use super::error::Failure;
+use super::grounds::Versions;
 use super::products::{from_json, to_json};
 use super::{Answer, Mongo, changes, stock};
 use crate::commerce::changes::NewChange;
@@ -40,6 +41,14 @@ impl Mongo {
     /// See [`super::super::Database::order_by_id`].
     pub async fn order_by_id(&self, id: &str) -> Answer<Option<Order>> {
         self.one_order(doc! { "_id": id }).await
+    }
+
+    /// See [`super::super::Database::orders_by_ids`].
+    pub async fn orders_by_ids(&self, ids: &[String]) -> Answer<Vec<Order>> {
+        let filter = doc! { "_id": { "$in": ids } };
+        let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let found = self.find_orders(filter, doc! {}, limit).await?;
+        found.iter().map(from_json).collect()
     }
 
     /// See [`super::super::Database::order_by_tracking_token`].
@@ -152,6 +161,7 @@ pub(super) async fn place_all(
         .flat_map(|order| order.quote.pieces().into_keys())
         .collect();
     let mut shelf = stock::shelf(this, session, &products).await?;
+    let versions = Versions::of_orders(this, session, orders).await?;
     let mut decided = Decided::default();
     let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
     for (place, order) in orders.iter().enumerate() {
@@ -161,6 +171,8 @@ pub(super) async fn place_all(
         } else if let Some(earlier) = first_with.get(key) {
             decided.doubles.push((place, *earlier));
             None
+        } else if !versions.are_those_of(&order.basis) {
+            Some(Placed::Stale)
         } else {
             match shelf.take(&order.quote.pieces()) {
                 Ok(moved) => {

@@ -17,6 +17,14 @@ impl Mongo {
         Ok(self.find_records(filter, Document::new(), 1).await?.pop())
     }
 
+    /// See [`super::super::Database::records_by_ids`].
+    pub async fn records_by_ids(&self, kind: &str, ids: &[String]) -> Answer<Vec<Record>> {
+        let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let ids: Vec<_> = ids.iter().map(|id| full(kind, id)).collect();
+        let filter = doc! { "_id": { "$in": ids } };
+        self.find_records(filter, Document::new(), limit).await
+    }
+
     /// See [`super::super::Database::record_by_unique_key`].
     pub async fn record_by_unique_key(&self, kind: &str, key: &str) -> Answer<Option<Record>> {
         let filter = doc! { "unique_keys": full(kind, key) };
@@ -82,13 +90,18 @@ pub(super) async fn write(
     at: Timestamp,
 ) -> Result<(), Failure> {
     let records = this.collection("records");
-    for step in &writes.steps {
+    let mut steps = writes.steps.iter().peekable();
+    while let Some(step) = steps.next() {
         match step {
+            // What is added together goes in one command: the mails of a rush of orders are hundreds.
             Write::Add(record) => {
-                records
-                    .insert_one(document(record))
-                    .session(&mut *session)
-                    .await?;
+                let mut added = vec![document(record)];
+                while let Some(Write::Add(next)) =
+                    steps.next_if(|next| matches!(next, Write::Add(_)))
+                {
+                    added.push(document(next));
+                }
+                records.insert_many(added).session(&mut *session).await?;
             }
             Write::Replace(record) => {
                 let version = record.version - 1;
@@ -130,7 +143,7 @@ async fn conflict(
 }
 
 /// Ids and keys of all kinds live in one collection, so each begins with its kind.
-fn full(kind: &str, value: &str) -> String {
+pub(super) fn full(kind: &str, value: &str) -> String {
     format!("{kind}/{value}")
 }
 

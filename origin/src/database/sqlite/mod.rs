@@ -58,6 +58,10 @@ impl Sqlite {
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut connection = Connection::open_with_flags(&settings.file, flags)?;
             prepare(&connection, settings.busy_timeout_ms)?;
+            connection.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
+            // A negative size is in KiB.
+            let cache_kib = i64::from(settings.writer_cache_bytes / 1024);
+            connection.pragma_update(None, "cache_size", -cache_kib)?;
             let id = migrations::run(&mut connection)?;
             Ok::<_, DatabaseError>((connection, id))
         })

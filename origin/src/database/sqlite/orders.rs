@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::error::DatabaseError;
 use super::{Answer, Sqlite, changes, rows, stock};
+use crate::commerce::basis::{Basis, Ground};
 use crate::commerce::changes::NewChange;
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderState, OrderStep, Placed};
 
@@ -28,6 +29,16 @@ impl Sqlite {
         let id = id.to_owned();
         self.read(move |connection| one(connection, "id = ?1", &id))
             .await
+    }
+
+    /// See [`super::super::Database::orders_by_ids`].
+    pub async fn orders_by_ids(&self, ids: &[String]) -> Answer<Vec<Order>> {
+        let ids = ids.to_vec();
+        self.read(move |connection| {
+            let found = ids.iter().map(|id| one(connection, "id = ?1", id));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
     }
 
     /// See [`super::super::Database::order_by_tracking_token`].
@@ -91,6 +102,9 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
     if let Some((body_hash, order)) = by_key(connection, &new.idempotency_key)? {
         return Ok(Placed::again(order, body_hash == new.body_hash));
     }
+    if !stands(connection, &new.basis)? {
+        return Ok(Placed::Stale);
+    }
     let pieces = new.quote.pieces();
     let mut shelf = stock::shelf(connection, pieces.keys())?;
     let moved = match shelf.take(&pieces) {
@@ -130,6 +144,33 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
     }
     append(connection, &order, tags, new.at)?;
     Ok(Placed::New(order))
+}
+
+/// Whether everything that a price was made from is still what it was.
+fn stands(connection: &Connection, basis: &Basis) -> Answer<bool> {
+    for (ground, version) in basis.iter() {
+        let (sql, id) = match ground {
+            Ground::Shop => (
+                "SELECT json_extract(document, '$.version') FROM shop WHERE ?1 = '' AND one = 1",
+                "",
+            ),
+            Ground::Product(id) => ("SELECT version FROM products WHERE id = ?1", id.as_str()),
+            Ground::Combo(id) => (
+                "SELECT json_extract(document, '$.version') FROM combos WHERE id = ?1",
+                id.as_str(),
+            ),
+            Ground::Coupon(code) => (
+                "SELECT version FROM records WHERE kind = 'coupon' AND id = ?1",
+                code.as_str(),
+            ),
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        let now: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+        if now != Some(version) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn take_step(

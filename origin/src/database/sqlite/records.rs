@@ -22,6 +22,17 @@ impl Sqlite {
         .await
     }
 
+    /// See [`super::super::Database::records_by_ids`].
+    pub async fn records_by_ids(&self, kind: &str, ids: &[String]) -> Answer<Vec<Record>> {
+        let (kind, ids) = (kind.to_owned(), ids.to_vec());
+        self.read(move |connection| {
+            let by = "WHERE records.kind = ?1 AND records.id = ?2";
+            let found = ids.iter().map(|id| one(connection, by, &kind, id));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
     /// See [`super::super::Database::record_by_unique_key`].
     pub async fn record_by_unique_key(&self, kind: &str, key: &str) -> Answer<Option<Record>> {
         let (kind, key) = (kind.to_owned(), key.to_owned());
