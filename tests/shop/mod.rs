@@ -13,11 +13,8 @@ mod reviews;
 mod selling;
 mod shelves;
 mod staff;
-<<<<<<< HEAD
 mod staff_accounts;
-=======
 mod stale_memory;
->>>>>>> 0828bf7 (orders: Price from memory, look at what was priced from in the step that places; tell of many orders in one write)
 
 use std::collections::BTreeSet;
 

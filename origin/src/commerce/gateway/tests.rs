@@ -21,6 +21,7 @@ fn order(state: OrderState) -> Order {
         id: "order".to_owned(),
         tracking_token: "token".to_owned(),
         idempotency_key: "key".to_owned(),
+        basis: super::super::basis::Basis::default(),
         body_hash: "hash".to_owned(),
         customer_id: None,
         contact: Contact {
