@@ -3,6 +3,7 @@
 //! - `accept`: what is refused before anything else looks at it, sockets, starting and stopping
 //! - `admit`: limits, methods, other sites
 //! - `cache`: hits, codings, purges, one fetch for many, stale answers
+//! - `dispatch`: who is served first, who waits, who is told to come back
 //! - `forward`: several origins, ids and addresses on their way
 //! - `telemetry`: what is written of a request
 //! - `shop`: the catalogue as a client sees it, on both databases, and the command line
@@ -13,6 +14,8 @@ mod accept;
 mod admit;
 #[path = "cache/mod.rs"]
 mod cache;
+#[path = "dispatch/mod.rs"]
+mod dispatch;
 #[path = "forward/mod.rs"]
 mod forward;
 #[path = "shop/mod.rs"]

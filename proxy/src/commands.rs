@@ -128,6 +128,7 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let telemetry = &config.telemetry;
     let certificates = Certificates::read(&config.accept.tls)?;
     let acceptor = certificates.acceptor()?;
+    let token = admin::token(&telemetry.admin_token_file)?;
     let listeners = accept::bind(&config.accept, &acceptor).await?;
     let metrics = accept::bind_tcp(
         &telemetry.metrics_listen.to_string(),
@@ -139,7 +140,6 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
         "telemetry.admin_listen",
     )
     .await?;
-    let token = admin::token(&telemetry.admin_token_file)?;
     let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
     let (ask_to_stop, stop) = watch::channel(false);
     edge.upstreams.refresh().await;

@@ -9,7 +9,7 @@ use crackers_shared::headers::{CACHE_STATUS, REQUEST_ID};
 
 use crate::admit::client_address::ClientAddress;
 use crate::dispatch::Permit;
-use crate::forward::upstreams::{InFlight, Server};
+use crate::forward::upstreams::{InFlight, Pass, Server};
 use crate::respond::compression::Encoder;
 
 /// How a request came to the edge.
@@ -56,6 +56,10 @@ pub struct Context {
     pub upstream: Option<String>,
     /// Its place among that origin's requests.
     pub in_flight: Option<InFlight>,
+    /// What that origin's breaker let through, until it is said how it went.
+    pub pass: Option<Pass>,
+    /// When that origin had the whole request, in microseconds since the epoch.
+    pub asked: i64,
     /// Whether bytes of its body were sent to an origin.
     pub body_sent: bool,
     /// Compresses its answer.
@@ -85,6 +89,8 @@ impl Context {
             tried: Vec::new(),
             upstream: None,
             in_flight: None,
+            pass: None,
+            asked: begun,
             body_sent: false,
             encoder: None,
         }

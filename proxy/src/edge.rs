@@ -56,8 +56,9 @@ impl Edge {
     /// When the access log cannot be opened.
     pub fn new(config: Arc<Config>, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let dispatch = Arc::new(Dispatch::new(config.dispatch.clone(), Arc::clone(&metrics)));
-        let upstreams = Arc::new(Upstreams::new(&config.forward, &clock, &metrics));
+        let own = Arc::new(config.dispatch.clone());
+        let dispatch = Dispatch::new(own, clock.clone(), Arc::clone(&metrics));
+        let upstreams = Arc::new(Upstreams::new(&config, &clock, &metrics));
         let client = UpstreamClient::new(
             config.forward.idle_connections_max,
             Arc::clone(&upstreams),

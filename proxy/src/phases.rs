@@ -70,7 +70,24 @@ impl ProxyHttp for Phases {
         context.upstream = Some(chosen.server.address.clone());
         context.in_flight = Some(InFlight::of(&chosen.server));
         context.tried.push(Arc::clone(&chosen.server));
-        Ok(Box::new(chosen.peer(timeouts)))
+        let peer = chosen.peer(timeouts);
+        context.pass = Some(chosen.pass);
+        context.asked = self.edge.clock.now_microseconds();
+        Ok(Box::new(peer))
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        if is_end {
+            // An origin is not slow because its client is.
+            context.asked = self.edge.clock.now_microseconds();
+        }
+        Ok(())
     }
 
     fn fail_to_connect(
@@ -110,6 +127,7 @@ impl ProxyHttp for Phases {
         if is_repeatable && reused {
             // An idle connection that the origin closed says nothing about the origin.
             context.tried.pop();
+            context.pass = None;
         } else if error.esource() == &ErrorSource::Upstream {
             request::report(&self.edge, session, context, false);
         }
@@ -126,7 +144,9 @@ impl ProxyHttp for Phases {
         context: &mut Context,
     ) -> Result<()> {
         let mut fields = answer.headers.clone();
-        self.edge.dispatch.heard(&fields);
+        if let Some(permit) = &context.permit {
+            permit.answered(&fields, context.asked);
+        }
         let is_good = !is_gateway_error(answer.status, &answer.headers);
         request::report(&self.edge, session, context, is_good);
         let is_stream = fields

@@ -1,22 +1,27 @@
 //! One request through the stages: identified, admitted, answered from the cache if possible, given a slot otherwise.
 
+mod failures;
+
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
 use crackers_shared::{headers, request_id};
 
-use crate::admit::{Admission, Visitor, https};
-use crate::cache::fetch::{FetchError, FetchRequest};
+use crate::admit::{Admission, Visitor, client_address, https};
+use crate::cache::fetch::FetchRequest;
 use crate::cache::{self, Answer, Ask, RouteConfig, invalidation, key};
 use crate::context::{Arrival, Context};
+use crate::dispatch::{Asking, Class, User};
 use crate::edge::Edge;
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
 use crate::respond::Problem;
+pub use failures::problem;
+use failures::{of_fetch, overloaded};
 
 /// The host that was asked for; `accept` has seen to it that there is one, and one only.
 pub fn host(request: &Parts) -> &str {
@@ -108,7 +113,15 @@ pub async fn answer_here(
     if answer_from_cache(edge, session, context).await? {
         return Ok(true);
     }
-    match edge.dispatch.enter().await {
+    enter(edge, session, context).await
+}
+
+/// Gets a slot, or tells the client to come back. True when the answer was sent.
+async fn enter(edge: &Edge, session: &mut Session, context: &mut Context) -> Result<bool> {
+    let request = session.req_header();
+    let class = class(edge, request);
+    let entered = edge.dispatch.enter(class, || user(edge, request, context));
+    match entered.await {
         Ok(permit) => {
             context.permit = Some(permit);
             Ok(false)
@@ -184,6 +197,21 @@ async fn answer_from_cache(
     Ok(true)
 }
 
+fn class(edge: &Edge, request: &RequestHeader) -> Class {
+    let dispatch = &edge.config.dispatch;
+    dispatch.class_of(request.method.as_str(), request.uri.path())
+}
+
+/// Who waits, where there is a line: whoever is logged in, else whoever has the address (IPv6: the /64).
+fn user(edge: &Edge, request: &RequestHeader, context: &Context) -> User {
+    let account = edge.admit.account(&request.headers);
+    match (account, context.client.ip) {
+        (Some(account), _) => User::Account(account),
+        (None, Some(ip)) => User::Address(client_address::limit_key(ip)),
+        (None, None) => User::Unknown,
+    }
+}
+
 /// The question to the cache, or why there is none (RFC 9211 `fwd`).
 fn ask<'a>(
     edge: &Edge,
@@ -212,6 +240,10 @@ fn ask<'a>(
         method: Method::GET,
         path_and_query: key.path_and_query().to_owned(),
         headers: sent,
+        asking: Asking {
+            class: class(edge, request),
+            user: user(edge, request, context),
+        },
     };
     Ok(Ask {
         key,
@@ -281,10 +313,11 @@ pub fn may_retry(edge: &Edge, session: &Session, context: &Context) -> bool {
 }
 
 /// Tells the group how the origin that was tried last did.
-pub fn report(edge: &Edge, session: &Session, context: &Context, is_good: bool) {
+pub fn report(edge: &Edge, session: &Session, context: &mut Context, is_good: bool) {
     let group = edge.upstreams.route(session.req_header().uri.path());
+    let pass = context.pass.take();
     if let (Some((_, group)), Some(server)) = (group, context.tried.last()) {
-        group.report(server, is_good);
+        group.report(server, pass, group.went(is_good, context.asked));
     }
 }
 
@@ -297,84 +330,5 @@ pub fn learn(edge: &Edge, request: &RequestHeader, answer: &ResponseHeader) {
     }
     for path in invalidation::paths(host(request), request.uri.path(), &answer.headers) {
         edge.cache.invalidate(&path);
-    }
-}
-
-fn overloaded(retry_after_seconds: u32) -> Problem {
-    let detail = "The shop is very busy right now.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
-        .retry_after(retry_after_seconds)
-}
-
-fn unavailable() -> Problem {
-    let detail = "The shop cannot be reached right now.";
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "origin_unavailable",
-        detail,
-    )
-    .retry_after(5)
-}
-
-fn of_fetch(error: &FetchError) -> Problem {
-    match error {
-        FetchError::Overloaded {
-            retry_after_seconds,
-        } => overloaded(*retry_after_seconds),
-        FetchError::Unreachable(_) => unavailable(),
-        FetchError::Timeout => too_slow(),
-        FetchError::Broken(_) => broken(),
-    }
-}
-
-fn too_slow() -> Problem {
-    Problem::new(
-        StatusCode::GATEWAY_TIMEOUT,
-        "origin_timeout",
-        "The shop took too long to answer.",
-    )
-}
-
-fn broken() -> Problem {
-    Problem::new(
-        StatusCode::BAD_GATEWAY,
-        "origin_broke_off",
-        "The shop broke off its answer.",
-    )
-}
-
-/// What a client is told of a failure of the proxy.
-pub fn problem(error: &Error) -> Problem {
-    match (error.etype(), error.esource()) {
-        (ErrorType::HTTPStatus(503), _) => unavailable(),
-        (ErrorType::HTTPStatus(404), _) => {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
-        }
-        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => too_slow(),
-        (
-            ErrorType::ConnectTimedout
-            | ErrorType::ConnectRefused
-            | ErrorType::ConnectNoRoute
-            | ErrorType::ConnectError
-            | ErrorType::SocketError
-            | ErrorType::BindError,
-            _,
-        ) => unavailable(),
-        (_, ErrorSource::Upstream) => broken(),
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "The request's body took too long.",
-        ),
-        (_, ErrorSource::Downstream) => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed_request",
-            "The request is malformed.",
-        ),
-        _ => Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong on our side.",
-        ),
     }
 }

@@ -210,11 +210,11 @@ impl Admit {
         Admission::Passes(fields)
     }
 
-    /// Whose session the request has, by its cookie alone.
-    fn account(&self, visitor: &Visitor<'_>) -> Option<u64> {
+    /// Whose session a request has, by its cookie alone.
+    pub fn account(&self, fields: &HeaderMap) -> Option<u64> {
         let now = self.clock.now_microseconds() / 1_000_000;
         let names = [CUSTOMER_COOKIE, STAFF_COOKIE].into_iter();
-        let mut values = names.filter_map(|name| session_cookie::value_of(visitor.headers, name));
+        let mut values = names.filter_map(|name| session_cookie::value_of(fields, name));
         let cookie = values.find_map(|value| self.session_keys.verify(value, now))?;
         u64::from_str_radix(&cookie.bucket, 16).ok()
     }
@@ -231,7 +231,7 @@ impl Admit {
             self.limiters.get(place)?,
         );
         let account = if limit.by_session {
-            self.account(visitor)
+            self.account(visitor.headers)
         } else {
             None
         };

@@ -5,6 +5,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::dispatch::Asking;
+
 /// A request to the origin, made from a client's (client address, forwarding and trace headers already in place) or
 /// by the cache itself for a revalidation in the background.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct FetchRequest {
     pub path_and_query: String,
     /// End-to-end headers as they are sent, `Host` among them.
     pub headers: HeaderMap,
+    /// For what and for whom, should it have to wait.
+    pub asking: Asking,
 }
 
 /// An answer whose head has arrived and whose body may still be on its way.

@@ -128,6 +128,7 @@ impl Bench {
             method: Method::GET,
             path_and_query: "/p".to_owned(),
             headers: HeaderMap::new(),
+            asking: crate::dispatch::Asking::default(),
         };
         self.cache
             .answer(Ask {

@@ -1,26 +1,36 @@
-//! Stage `dispatch`: who gets an origin slot. A fixed number of requests at once, and a short queue with a deadline
-//! behind them; hits never come here.
+//! Stage `dispatch`: who gets an origin slot, and who waits for one how long. So many requests at once as are set, or as
+//! turn out to be good ([`concurrency`]); behind them a line ([`queue`]) that serves one class after the other
+//! ([`priority`]) and each user in turn. [`breaker`] is kept for each origin by stage `forward`. Hits never come here.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+pub mod breaker;
+pub mod concurrency;
+pub mod priority;
+pub mod queue;
+mod slots;
 
-use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crackers_shared::config_file::Problems;
-use crackers_shared::headers;
 
-use crate::telemetry::Metrics;
+use breaker::BreakerConfig;
+use concurrency::AdaptiveConfig;
+pub use priority::Class;
+use priority::{CLASSES, PriorityConfig};
+use queue::Bounds;
+pub use queue::User;
+pub use slots::{Dispatch, Full, Permit};
 
 /// Settings of stage `dispatch`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Requests that origins work on at once.
+    /// Whether the number of requests at once is fixed or adapts itself.
+    pub limit: Limit,
+    /// Requests that origins work on at once; the most of a limit that adapts itself.
     pub concurrency_max: usize,
+    /// The limit that adapts itself.
+    pub adaptive: AdaptiveConfig,
     /// While an origin says it uses more memory than this, in bytes, fewer requests are given out.
     pub memory_bytes_max: u64,
     /// Requests at once while an origin is above its memory limit.
@@ -31,6 +41,51 @@ pub struct Config {
     pub queue_wait_ms: u64,
     /// What `Retry-After` says with such a 503, in seconds.
     pub retry_after_seconds: u32,
+    /// Which requests are of which class; the first entry that fits one counts, and without any it is `browse`.
+    pub priorities: Vec<PriorityConfig>,
+    /// The part of the slots that each class may have, in percent.
+    pub slots_percent: SlotsPercent,
+    /// When an origin gets no requests for a while.
+    pub breaker: BreakerConfig,
+}
+
+/// For what and for whom a slot is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// What for.
+    pub class: Class,
+    /// For whom.
+    pub user: User,
+}
+
+/// Whether the number of requests at once is fixed or adapts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// `concurrency_max`.
+    Fixed,
+    /// By how long requests take.
+    Adaptive,
+}
+
+/// The part of the slots that each class may have, in percent; at least one slot each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlotsPercent {
+    /// Of `checkout`.
+    pub checkout: u8,
+    /// Of `cart`.
+    pub cart: u8,
+    /// Of `browse`.
+    pub browse: u8,
+    /// Of `export`.
+    pub export: u8,
+}
+
+impl SlotsPercent {
+    fn by_class(self) -> [u8; CLASSES] {
+        [self.checkout, self.cart, self.browse, self.export]
+    }
 }
 
 impl Config {
@@ -51,205 +106,34 @@ impl Config {
             format!("{path}.queue_wait_ms"),
             "must be at least 1",
         );
+        if self.limit == Limit::Adaptive {
+            let most = self.concurrency_max;
+            self.adaptive
+                .check(&format!("{path}.adaptive"), most, problems);
+        }
+        for (index, one) in self.priorities.iter().enumerate() {
+            one.check(&format!("{path}.priorities.{index}"), problems);
+        }
+        for (class, percent) in Class::ALL.iter().zip(self.slots_percent.by_class()) {
+            problems.require(
+                (1..=100).contains(&percent),
+                format!("{path}.slots_percent.{class}"),
+                "must be 1 to 100",
+            );
+        }
+        self.breaker.check(&format!("{path}.breaker"), problems);
     }
-}
 
-/// No slot, and no place in the queue either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full {
-    /// For `Retry-After`.
-    pub retry_after_seconds: u32,
-}
-
-/// An origin slot, given back when dropped.
-#[derive(Debug)]
-pub struct Permit {
-    _slots: Vec<OwnedSemaphorePermit>,
-    metrics: Arc<Metrics>,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.metrics.dispatch_in_flight.dec();
-    }
-}
-
-/// The stage at work.
-pub struct Dispatch {
-    config: Config,
-    slots: Arc<Semaphore>,
-    slots_when_full: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    origin_memory: AtomicU64,
-    metrics: Arc<Metrics>,
-}
-
-impl Dispatch {
-    /// All slots free.
-    pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(config.concurrency_max)),
-            slots_when_full: Arc::new(Semaphore::new(config.concurrency_when_full)),
-            waiting: AtomicUsize::new(0),
-            origin_memory: AtomicU64::new(0),
-            config,
-            metrics,
+    fn bounds(&self, slots: usize) -> Bounds {
+        Bounds {
+            slots,
+            percent: self.slots_percent.by_class(),
+            waiting_max: self.queue_max,
         }
     }
 
-    /// A slot, now or after a short wait.
-    ///
-    /// # Errors
-    /// [`Full`] when the queue is full or the wait was too long.
-    pub async fn enter(&self) -> Result<Permit, Full> {
-        let slots = match self.take_now() {
-            Some(slots) => slots,
-            None => self.wait().await?,
-        };
-        self.metrics.dispatch_in_flight.inc();
-        Ok(Permit {
-            _slots: slots,
-            metrics: Arc::clone(&self.metrics),
-        })
-    }
-
-    /// Takes in what an origin says of itself: its memory use.
-    pub fn heard(&self, answer: &HeaderMap) {
-        let value = answer
-            .get(headers::MEMORY_USAGE)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        if let Some(bytes) = value {
-            self.origin_memory.store(bytes, Ordering::Relaxed);
-            self.metrics
-                .origin_memory_bytes
-                .set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
-    }
-
-    fn is_origin_full(&self) -> bool {
-        self.origin_memory.load(Ordering::Relaxed) > self.config.memory_bytes_max
-    }
-
-    /// The semaphores that a request needs a permit of now.
-    fn needed(&self) -> impl Iterator<Item = &Arc<Semaphore>> {
-        let when_full = self.is_origin_full().then_some(&self.slots_when_full);
-        std::iter::once(&self.slots).chain(when_full)
-    }
-
-    fn take_now(&self) -> Option<Vec<OwnedSemaphorePermit>> {
-        self.needed()
-            .map(|slots| Arc::clone(slots).try_acquire_owned().ok())
-            .collect()
-    }
-
-    async fn wait(&self) -> Result<Vec<OwnedSemaphorePermit>, Full> {
-        let full = |reason: &str| {
-            self.metrics
-                .dispatch_refused
-                .with_label_values(&[reason])
-                .inc();
-            Full {
-                retry_after_seconds: self.config.retry_after_seconds,
-            }
-        };
-        let place = Waiting::enter(self);
-        if place.before >= self.config.queue_max {
-            return Err(full("queue_full"));
-        }
-        let timer = self.metrics.dispatch_wait_seconds.start_timer();
-        let acquire = async {
-            let mut slots = Vec::new();
-            for needed in self.needed() {
-                slots.push(Arc::clone(needed).acquire_owned().await.ok()?);
-            }
-            Some(slots)
-        };
-        let limit = Duration::from_millis(self.config.queue_wait_ms);
-        let acquired = tokio::time::timeout(limit, acquire).await;
-        timer.observe_duration();
-        match acquired {
-            Ok(Some(slots)) => Ok(slots),
-            _ => Err(full("waited_too_long")),
-        }
-    }
-}
-
-/// A place in the queue; given up when dropped, whatever ends the wait.
-struct Waiting<'a> {
-    dispatch: &'a Dispatch,
-    before: usize,
-}
-
-impl<'a> Waiting<'a> {
-    fn enter(dispatch: &'a Dispatch) -> Self {
-        let before = dispatch.waiting.fetch_add(1, Ordering::AcqRel);
-        dispatch.metrics.dispatch_waiting.inc();
-        Self { dispatch, before }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.dispatch.waiting.fetch_sub(1, Ordering::AcqRel);
-        self.dispatch.metrics.dispatch_waiting.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dispatch(concurrency_max: usize, queue_max: usize) -> Dispatch {
-        let config = Config {
-            concurrency_max,
-            memory_bytes_max: 1000,
-            concurrency_when_full: 1,
-            queue_max,
-            queue_wait_ms: 60_000,
-            retry_after_seconds: 2,
-        };
-        Dispatch::new(config, Arc::new(Metrics::new()))
-    }
-
-    #[tokio::test]
-    async fn beyond_slots_and_queue_a_request_is_refused_at_once() {
-        let dispatch = dispatch(1, 0);
-        let held = dispatch.enter().await.unwrap();
-        assert_eq!(
-            dispatch.enter().await.unwrap_err(),
-            Full {
-                retry_after_seconds: 2
-            }
-        );
-        drop(held);
-        assert!(dispatch.enter().await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_request_in_the_queue_gets_the_next_free_slot() {
-        let dispatch = Arc::new(dispatch(1, 1));
-        let held = dispatch.enter().await.unwrap();
-        let waiting = tokio::spawn({
-            let dispatch = Arc::clone(&dispatch);
-            async move { dispatch.enter().await.is_ok() }
-        });
-        while dispatch.waiting.load(Ordering::Acquire) == 0 {
-            tokio::task::yield_now().await;
-        }
-        drop(held);
-        assert!(waiting.await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn an_origin_short_of_memory_gets_fewer_requests() {
-        let dispatch = dispatch(10, 0);
-        let mut answer = HeaderMap::new();
-        answer.insert(headers::MEMORY_USAGE, "1001".parse().unwrap());
-        dispatch.heard(&answer);
-        let _held = dispatch.enter().await.unwrap();
-        assert!(dispatch.enter().await.is_err());
-        answer.insert(headers::MEMORY_USAGE, "10".parse().unwrap());
-        dispatch.heard(&answer);
-        assert!(dispatch.enter().await.is_ok());
+    /// The class of a request.
+    pub fn class_of(&self, method: &str, path: &str) -> Class {
+        priority::class_of(&self.priorities, method, path)
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) is_healthy: bool,
     /// Gets nothing new, by order of the operator.
     pub(super) is_drained: bool,
+    /// Gets nothing, or no more probes than it has: its breaker is not closed.
+    pub(super) is_open: bool,
     /// Gets something only when too few others are healthy.
     pub(super) is_backup: bool,
     /// Was tried for this request.
@@ -45,22 +47,24 @@ pub(super) struct Standing {
 }
 
 /// The positions that may be chosen: healthy servers; backups beside them once fewer than half are healthy; all of them
-/// when no backup helps, since checks can be wrong and the few would break down. Never a drained one.
+/// when no backup helps, since checks can be wrong and the few would break down. Never a drained one, nor one whose
+/// breaker lets nothing through.
 pub(super) fn eligible(standings: &[Standing]) -> Vec<usize> {
     let of = |fits: &dyn Fn(&Standing) -> bool| -> Vec<usize> {
         let all = standings.iter().enumerate();
-        all.filter(|(_, one)| !one.is_drained && !one.is_tried && fits(one))
+        all.filter(|(_, one)| !one.is_drained && !one.is_open && !one.is_tried && fits(one))
             .map(|(index, _)| index)
             .collect()
     };
     let main = standings
         .iter()
         .filter(|one| !one.is_drained && !one.is_backup);
-    let healthy = main.clone().filter(|one| one.is_healthy).count();
+    let serves = |one: &&Standing| one.is_healthy && !one.is_open;
+    let healthy = main.clone().filter(serves).count();
     let is_enough = healthy > 0 && healthy * 2 >= main.count();
     let has_backup = standings
         .iter()
-        .any(|one| one.is_backup && one.is_healthy && !one.is_drained);
+        .any(|one| one.is_backup && serves(&one) && !one.is_drained);
     let mut found = if is_enough {
         of(&|one| one.is_healthy && !one.is_backup)
     } else if has_backup {
@@ -203,13 +207,15 @@ mod tests {
     }
 
     fn standing() -> impl Strategy<Value = Standing> {
-        let of = |(is_healthy, is_drained, is_backup)| Standing {
+        let of = |(is_healthy, is_drained, is_open, is_backup)| Standing {
             is_healthy,
             is_drained,
+            is_open,
             is_backup,
             is_tried: false,
         };
-        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(of)
+        let any = || any::<bool>();
+        (any(), any(), any(), any()).prop_map(of)
     }
 
     fn shares(balance: Balance, weights: &[u64], rounds: u64) -> Vec<f64> {
@@ -227,15 +233,15 @@ mod tests {
             standings in prop::collection::vec(standing(), 1..6)
         ) {
             let main: Vec<_> = standings.iter().filter(|one| !one.is_backup && !one.is_drained).collect();
-            let healthy = main.iter().filter(|one| one.is_healthy).count();
+            let healthy = main.iter().filter(|one| one.is_healthy && !one.is_open).count();
             for index in eligible(&standings) {
                 let chosen = standings[index];
-                prop_assert!(!chosen.is_drained);
+                prop_assert!(!chosen.is_drained && !chosen.is_open);
                 if healthy > 0 && healthy * 2 >= main.len() {
                     prop_assert!(chosen.is_healthy && !chosen.is_backup);
                 }
             }
-            prop_assert_eq!(eligible(&standings).is_empty(), standings.iter().all(|one| one.is_drained));
+            prop_assert_eq!(eligible(&standings).is_empty(), standings.iter().all(|one| one.is_drained || one.is_open));
         }
 
         #[test]
@@ -287,6 +293,7 @@ mod tests {
             is_healthy,
             is_backup,
             is_drained: false,
+            is_open: false,
             is_tried: false,
         };
         let half = [

@@ -18,7 +18,8 @@ use super::headers;
 use super::upstreams::{Chosen, InFlight};
 use super::{Timeouts, Upstreams};
 use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
-use crate::dispatch::{Dispatch, Permit};
+use crate::dispatch::breaker::Went;
+use crate::dispatch::{Asking, Dispatch, Permit};
 
 /// See the module.
 pub struct UpstreamClient {
@@ -66,15 +67,12 @@ impl UpstreamClient {
             .upstreams
             .route(path)
             .ok_or_else(|| FetchError::Unreachable("no route".to_owned()))?;
-        let permit =
-            Arc::new(
-                self.dispatch
-                    .enter()
-                    .await
-                    .map_err(|full| FetchError::Overloaded {
-                        retry_after_seconds: full.retry_after_seconds,
-                    })?,
-            );
+        let Asking { class, user } = request.asking;
+        let entered = self.dispatch.enter(class, || user).await;
+        let permit = entered.map_err(|full| FetchError::Overloaded {
+            retry_after_seconds: full.retry_after_seconds,
+        })?;
+        let permit = Arc::new(permit);
         self.tries(&request, timeouts, group, path, &permit).await
     }
 
@@ -100,16 +98,17 @@ impl UpstreamClient {
                 )));
             };
             tried.push(Arc::clone(&chosen.server));
+            let begun = group.now();
             match self.once(request, &chosen, timeouts, permit).await {
                 Ok(fetched) => {
-                    group.report(
-                        &chosen.server,
-                        !is_gateway_error(fetched.status, &fetched.headers),
-                    );
+                    permit.answered(&fetched.headers, begun);
+                    let is_good = !is_gateway_error(fetched.status, &fetched.headers);
+                    let went = group.went(is_good, begun);
+                    group.report(&chosen.server, Some(chosen.pass), went);
                     return Ok(fetched);
                 }
                 Err(error) => {
-                    group.report(&chosen.server, false);
+                    group.report(&chosen.server, Some(chosen.pass), Went::Badly);
                     tracing::debug!(server = %chosen.server.address, %error, "an origin gave no answer");
                     if !group.may_retry(tried.len(), self.upstreams.retries_max) {
                         return Err(error);
@@ -159,7 +158,7 @@ impl UpstreamClient {
         };
         let head = exchange.ask(request, timeouts).await;
         (
-            head.map(|(status, headers)| exchange.fetched(status, headers, &self.dispatch)),
+            head.map(|(status, headers)| exchange.fetched(status, headers)),
             reused,
         )
     }
@@ -207,8 +206,7 @@ impl Exchange {
         }
     }
 
-    fn fetched(self, status: StatusCode, headers: http::HeaderMap, dispatch: &Dispatch) -> Fetched {
-        dispatch.heard(&headers);
+    fn fetched(self, status: StatusCode, headers: http::HeaderMap) -> Fetched {
         let body = stream::unfold(Some(self), |exchange| async {
             let mut exchange = exchange?;
             match exchange.session.read_response_body().await {

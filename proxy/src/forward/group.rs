@@ -1,6 +1,7 @@
 //! Groups of origins: who is up, and whose turn it is. Pingora's load balancer finds and checks the servers; this adds
 //! the choice among them, ejection of those that fail requests, and what happens when few are left.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,8 @@ use crackers_shared::clock::Clock;
 use super::GroupConfig;
 use super::balance::{self, Balance, Candidate, HashBy, Standing};
 use super::retry_budget::{RetryBudget, RetryBudgetConfig};
-use super::upstreams::{Chosen, Named, Server};
+use super::upstreams::{Chosen, Named, Pass, Server};
+use crate::dispatch::breaker::{BreakerConfig, State, Turned, Went};
 use crate::telemetry::Metrics;
 
 /// Who asks for a server.
@@ -41,8 +43,22 @@ pub struct Group {
     /// Held while it is decided whether one more may be ejected.
     ejecting: Mutex<()>,
     retry_budget: RetryBudget,
+    breaker: BreakerConfig,
     clock: Clock,
     metrics: Arc<Metrics>,
+}
+
+/// What all groups have in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// How many requests may be tried again.
+    pub retry_budget: RetryBudgetConfig,
+    /// When a server gets no requests for a while.
+    pub breaker: BreakerConfig,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Group {
@@ -50,10 +66,8 @@ impl Group {
     /// [`Group::refresh`].
     pub fn new(
         config: &GroupConfig,
-        budget: RetryBudgetConfig,
         check: Option<Box<dyn HealthCheck + Send + Sync>>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
+        common: &Common,
     ) -> Self {
         let servers = config.servers.iter().map(|one| Arc::new(Server::new(one)));
         let servers: Vec<_> = servers.collect();
@@ -68,9 +82,10 @@ impl Group {
             balancer: LoadBalancer::from_backends(backends),
             turn: AtomicU64::new(0),
             ejecting: Mutex::new(()),
-            retry_budget: RetryBudget::new(budget),
-            clock,
-            metrics,
+            retry_budget: RetryBudget::new(common.retry_budget.clone()),
+            breaker: common.breaker.clone(),
+            clock: common.clock.clone(),
+            metrics: Arc::clone(&common.metrics),
         };
         // Addresses need no waiting; a name is left for later.
         let _ = group.balancer.update().now_or_never();
@@ -105,6 +120,11 @@ impl Group {
         server.record.is_ejected(self.clock.now_microseconds())
     }
 
+    /// Whether a server's breaker lets requests through.
+    pub fn breaker_state(&self, server: &Server) -> State {
+        server.breaker.state(self.clock.now_microseconds())
+    }
+
     /// Whose turn it is, among those that may get this request ([`balance::eligible`]) and are not in `tried`. `None`
     /// when nobody is left.
     pub fn choose(&self, asker: &Asker<'_>, tried: &[Arc<Server>]) -> Option<Chosen> {
@@ -112,15 +132,32 @@ impl Group {
         if tried.is_empty() {
             self.retry_budget.asked(now);
         }
-        let backends = self.balancer.backends();
-        let known = backends.get_backend();
-        let known: Vec<(&Backend, &Arc<Server>)> = known
+        // Somebody else may take the last probe of a breaker between the look and the step.
+        for _ in 0..=self.servers.len() {
+            let backends = self.balancer.backends().get_backend();
+            let (backend, server) = self.whose_turn(&backends, asker, tried, now)?;
+            if let Some(passed) = server.breaker.enter(&self.breaker, now) {
+                return Some(Chosen::new(server, Pass::of(server, passed), backend));
+            }
+        }
+        None
+    }
+
+    fn whose_turn<'a>(
+        &self,
+        backends: &'a BTreeSet<Backend>,
+        asker: &Asker<'_>,
+        tried: &[Arc<Server>],
+        now: i64,
+    ) -> Option<(&'a Backend, &'a Arc<Server>)> {
+        let known: Vec<(&Backend, &Arc<Server>)> = backends
             .iter()
             .filter_map(|backend| Some((backend, backend.ext.get::<Arc<Server>>()?)))
             .collect();
         let standings = known.iter().map(|(backend, server)| Standing {
-            is_healthy: backends.ready(backend) && !server.record.is_ejected(now),
+            is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
             is_drained: server.drained.load(Ordering::Relaxed),
+            is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup,
             is_tried: tried.iter().any(|one| Arc::ptr_eq(one, server)),
         });
@@ -136,7 +173,7 @@ impl Group {
         let candidates: Vec<_> = candidates.collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let picked = balance::pick(self.config.balance, &candidates, turn, self.key(asker))?;
-        Chosen::of(known[eligible[picked]].0)
+        Some(known[eligible[picked]])
     }
 
     fn key(&self, asker: &Asker<'_>) -> u64 {
@@ -147,18 +184,40 @@ impl Group {
         }
     }
 
-    /// Takes in how a request went: failed means no answer, or a gateway's error.
-    pub fn report(&self, server: &Server, is_good: bool) {
-        if is_good {
-            server.record.succeeded();
-            return;
-        }
+    /// Takes in how a request went. The breaker hears of what it let through; ejection of everything but its probes.
+    pub fn report(&self, server: &Server, pass: Option<Pass>, went: Went) {
+        let now = self.clock.now_microseconds();
         let names = [self.name.as_str(), &server.address];
-        self.metrics
-            .upstream_failures
-            .with_label_values(&names)
-            .inc();
-        let (config, now) = (&self.config.ejection, self.clock.now_microseconds());
+        if went == Went::Badly {
+            let failures = &self.metrics.upstream_failures;
+            failures.with_label_values(&names).inc();
+        }
+        let passed = pass.and_then(Pass::take);
+        let turned =
+            passed.and_then(|passed| server.breaker.report(&self.breaker, passed, went, now));
+        match turned {
+            Some(Turned::Opened(reason)) => {
+                let opened = &self.metrics.breaker_opened;
+                opened
+                    .with_label_values(&[names[0], names[1], reason])
+                    .inc();
+                tracing::warn!(group = %self.name, server = %server.address, reason, "an origin's breaker has opened");
+            }
+            Some(Turned::Closed) => {
+                tracing::warn!(group = %self.name, server = %server.address, "an origin's breaker has closed");
+            }
+            None => {}
+        }
+        let is_probe = passed.is_some_and(|passed| passed.is_probe);
+        match went {
+            Went::Well(_) => server.record.succeeded(),
+            Went::Badly if is_probe => {}
+            Went::Badly => self.failed(server, now),
+        }
+    }
+
+    fn failed(&self, server: &Server, now: i64) {
+        let config = &self.config.ejection;
         if !server.record.failed(config, now) {
             return;
         }
@@ -167,8 +226,23 @@ impl Group {
         let may_be = self.servers.len() * config.share_max_percent / 100;
         if ejected.count() < may_be && !server.record.is_ejected(now) {
             server.record.eject(config, now);
+            let names = [self.name.as_str(), &server.address];
             self.metrics.ejections.with_label_values(&names).inc();
             tracing::warn!(group = %self.name, server = %server.address, "an origin failed too often and is ejected");
+        }
+    }
+
+    /// What time it is, in microseconds.
+    pub fn now(&self) -> i64 {
+        self.clock.now_microseconds()
+    }
+
+    /// How a request went that was asked at `begun` (microseconds).
+    pub fn went(&self, is_good: bool, begun: i64) -> Went {
+        if is_good {
+            Went::Well(self.now() - begun)
+        } else {
+            Went::Badly
         }
     }
 
@@ -189,159 +263,4 @@ impl Group {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use async_trait::async_trait;
-    use jiff::Timestamp;
-
-    use super::super::{EjectionConfig, HealthConfig, ServerConfig};
-    use super::*;
-
-    const ASKER: Asker<'_> = Asker {
-        address: None,
-        path: "/",
-    };
-
-    fn new(config: &GroupConfig, check: Option<Box<dyn HealthCheck + Send + Sync>>) -> Group {
-        let budget = RetryBudgetConfig {
-            percent: 20,
-            floor: 3,
-            window_ms: 10_000,
-        };
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        Group::new(config, budget, check, clock, Arc::new(Metrics::new()))
-    }
-
-    /// Servers on ports from 1 on, with these weights; those whose ports are in `down` fail their first check.
-    async fn group(weights: &[u32], down: &[u16]) -> Group {
-        let servers = weights
-            .iter()
-            .zip(1_u16..)
-            .map(|(weight, port)| ServerConfig {
-                address: format!("127.0.0.1:{port}"),
-                weight: *weight,
-                backup: false,
-            });
-        let config = GroupConfig {
-            name: "origin".to_owned(),
-            balance: Balance::default(),
-            hash_by: HashBy::default(),
-            ejection: EjectionConfig::default(),
-            servers: servers.collect(),
-            health: HealthConfig {
-                path: "/".to_owned(),
-                interval_ms: 1000,
-                timeout_ms: 1000,
-                healthy_after: 1,
-                unhealthy_after: 1,
-            },
-        };
-        let group = new(&config, Some(Box::new(Ports(down.to_vec()))));
-        group.check().await;
-        group
-    }
-
-    /// A check that fails on these ports.
-    struct Ports(Vec<u16>);
-
-    #[async_trait]
-    impl HealthCheck for Ports {
-        async fn check(&self, target: &Backend) -> pingora::Result<()> {
-            let port = target.addr.as_inet().map_or(0, std::net::SocketAddr::port);
-            if self.0.contains(&port) {
-                return Err(pingora::Error::new(pingora::ErrorType::ConnectRefused));
-            }
-            Ok(())
-        }
-
-        fn health_threshold(&self, _success: bool) -> usize {
-            1
-        }
-    }
-
-    #[tokio::test]
-    async fn who_is_down_gets_nothing_while_another_is_up() {
-        let group = group(&[1, 1, 1], &[2]).await;
-        assert!(!group.is_up(&group.servers[1]));
-        for _ in 0..12 {
-            let chosen = group.choose(&ASKER, &[]).unwrap();
-            assert_ne!(chosen.server.address, "127.0.0.1:2");
-        }
-    }
-
-    #[tokio::test]
-    async fn when_none_is_up_all_are_used() {
-        let group = group(&[1, 1], &[1, 2]).await;
-        let first = Arc::clone(&group.servers[0]);
-        assert!(group.choose(&ASKER, &[]).is_some());
-        let other = group.choose(&ASKER, &[Arc::clone(&first)]).unwrap();
-        assert_eq!(other.server.address, "127.0.0.1:2");
-        assert!(group.choose(&ASKER, &[first, other.server]).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_name_joins_with_its_address_and_a_socket_without() {
-        let servers = ["localhost:7", "unix:/run/crackers.sock"].map(|address| ServerConfig {
-            address: address.to_owned(),
-            weight: 1,
-            backup: false,
-        });
-        let config = GroupConfig {
-            servers: servers.into(),
-            ..group(&[1], &[]).await.config
-        };
-        let group = new(&config, None);
-        group.refresh().await;
-        assert!(group.servers.iter().all(|server| group.is_up(server)));
-    }
-
-    fn fail(group: &Group, server: usize, times: u32) {
-        for _ in 0..times {
-            group.report(&group.servers[server], false);
-        }
-    }
-
-    #[tokio::test]
-    async fn who_fails_several_in_a_row_is_ejected_for_a_while() {
-        let group = group(&[1, 1], &[]).await;
-        fail(&group, 0, 5);
-        assert_eq!(
-            group
-                .metrics
-                .ejections
-                .with_label_values(&["origin", "127.0.0.1:1"])
-                .get(),
-            1
-        );
-        for _ in 0..6 {
-            let chosen = group.choose(&ASKER, &[]).unwrap();
-            assert_eq!(chosen.server.address, "127.0.0.1:2");
-        }
-        group.clock.advance(Duration::from_secs(20));
-        let mut back = (0..20).map(|_| group.choose(&ASKER, &[]).unwrap());
-        assert!(back.any(|chosen| chosen.server.address == "127.0.0.1:1"));
-    }
-
-    #[tokio::test]
-    async fn no_more_than_the_share_is_ejected_at_once() {
-        let group = group(&[1, 1, 1], &[]).await;
-        for server in 0..3 {
-            fail(&group, server, 10);
-        }
-        let ejected = group.servers.iter().filter(|one| group.is_ejected(one));
-        assert_eq!(ejected.count(), 1);
-    }
-
-    #[tokio::test]
-    async fn who_is_drained_gets_nothing_until_it_is_called_back() {
-        let group = group(&[1, 1], &[]).await;
-        group.servers[0].drained.store(true, Ordering::Relaxed);
-        for _ in 0..4 {
-            let chosen = group.choose(&ASKER, &[]).unwrap();
-            assert_eq!(chosen.server.address, "127.0.0.1:2");
-        }
-        group.servers[1].drained.store(true, Ordering::Relaxed);
-        assert!(group.choose(&ASKER, &[]).is_none());
-    }
-}
+mod tests;

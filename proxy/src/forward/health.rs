@@ -50,7 +50,9 @@ impl HealthObserve for Tell {
     async fn observe(&self, target: &Backend, healthy: bool) {
         let server = target.ext.get::<Arc<Server>>();
         if let (Some(server), true) = (server, healthy) {
-            server.record.came_back(self.1.now_microseconds());
+            let now = self.1.now_microseconds();
+            server.record.came_back(now);
+            server.breaker.came_back(now);
         }
         let server = server.map_or("", |server| server.address.as_str());
         tracing::warn!(group = %self.0, server, up = healthy, "an origin changed its state");

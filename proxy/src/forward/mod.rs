@@ -21,7 +21,7 @@ use crackers_shared::config_file::Problems;
 use balance::{Balance, HashBy};
 pub use client::UpstreamClient;
 use ejection::EjectionConfig;
-use group::Group;
+use group::{Common, Group};
 pub use health::watch;
 use retry_budget::RetryBudgetConfig;
 use upstreams::Server;
@@ -225,12 +225,17 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// The groups of a checked configuration.
-    pub fn new(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(config: &crate::config::Config, clock: &Clock, metrics: &Arc<Metrics>) -> Self {
+        let common = Common {
+            retry_budget: config.forward.retry_budget.clone(),
+            breaker: config.dispatch.breaker.clone(),
+            clock: clock.clone(),
+            metrics: Arc::clone(metrics),
+        };
+        let config = &config.forward;
         let of_config = |group: &GroupConfig| {
             let check = health::check(group, clock).ok();
-            let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
-            let budget = config.retry_budget.clone();
-            Arc::new(Group::new(group, budget, check, clock, metrics))
+            Arc::new(Group::new(group, check, &common))
         };
         let groups: Vec<_> = config.groups.iter().map(of_config).collect();
         let of_route = |route: &RouteConfig| {

@@ -14,6 +14,7 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 
 use super::ejection::Record;
 use super::{ServerConfig, Timeouts};
+use crate::dispatch::breaker::{Breaker, Passed};
 
 /// One origin, as the configuration names it: what is counted of it outlives its address.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Server {
     /// Requests it is working on.
     pub in_flight: AtomicUsize,
     pub(super) record: Record,
+    /// Whether it gets requests at all.
+    pub breaker: Breaker,
     /// The address it had last.
     last: Mutex<Option<SocketAddr>>,
 }
@@ -41,6 +44,7 @@ impl Server {
             drained: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             record: Record::new(),
+            breaker: Breaker::default(),
             last: Mutex::new(None),
         }
     }
@@ -73,11 +77,42 @@ async fn resolve(name: &str) -> Option<SocketAddr> {
 }
 
 /// A server and where it is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Chosen {
     /// The server.
     pub server: Arc<Server>,
+    /// What its breaker let through.
+    pub pass: Pass,
     address: SocketAddr,
+}
+
+/// A request that a server's breaker let through. Dropped without a word on how it went, it is given back.
+#[derive(Debug)]
+pub struct Pass {
+    server: Arc<Server>,
+    passed: Option<Passed>,
+}
+
+impl Pass {
+    pub(super) fn of(server: &Arc<Server>, passed: Passed) -> Self {
+        Self {
+            server: Arc::clone(server),
+            passed: Some(passed),
+        }
+    }
+
+    /// For the report; it is not given back any more.
+    pub(super) fn take(mut self) -> Option<Passed> {
+        self.passed.take()
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some(passed) = self.passed.take() {
+            self.server.breaker.give_back(passed);
+        }
+    }
 }
 
 impl Chosen {
@@ -95,11 +130,12 @@ impl Chosen {
         peer
     }
 
-    pub(super) fn of(backend: &Backend) -> Option<Self> {
-        Some(Self {
-            server: Arc::clone(backend.ext.get::<Arc<Server>>()?),
+    pub(super) fn new(server: &Arc<Server>, pass: Pass, backend: &Backend) -> Self {
+        Self {
+            server: Arc::clone(server),
+            pass,
             address: backend.addr.clone(),
-        })
+        }
     }
 }
 

@@ -131,6 +131,13 @@ fn metrics(edge: &Edge, request: &Request<Incoming>) -> Reply {
     edge.metrics
         .cache_bytes
         .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    for group in &edge.upstreams.groups {
+        for server in &group.servers {
+            let gauge = &edge.metrics.breaker_state;
+            let gauge = gauge.with_label_values(&[&group.name, &server.address]);
+            gauge.set(group.breaker_state(server).number());
+        }
+    }
     Ok((
         StatusCode::OK,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -220,7 +227,7 @@ fn status(edge: &Edge) -> serde_json::Value {
         let servers = group.servers.iter().map(|server| {
             let in_flight = server.in_flight.load(std::sync::atomic::Ordering::Relaxed);
             json!({ "address": server.address, "up": group.is_up(server), "in_flight": in_flight,
-                "ejected": group.is_ejected(server), "drained": server.drained.load(std::sync::atomic::Ordering::Relaxed) })
+                "breaker": group.breaker_state(server).label(), "ejected": group.is_ejected(server), "drained": server.drained.load(std::sync::atomic::Ordering::Relaxed) })
         });
         json!({ "name": group.name, "servers": servers.collect::<Vec<_>>() })
     });

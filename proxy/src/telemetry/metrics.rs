@@ -1,11 +1,13 @@
 //! The numbers that Prometheus asks for.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::requests::Requests;
+use crate::dispatch::Class;
+use crate::dispatch::priority::CLASSES;
 
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
@@ -46,12 +48,18 @@ pub struct Metrics {
     pub cache_bytes: IntGauge,
     /// Requests that origins work on.
     pub dispatch_in_flight: IntGauge,
-    /// Requests in the queue.
-    pub dispatch_waiting: IntGauge,
-    /// Seconds in the queue.
-    pub dispatch_wait_seconds: Histogram,
-    /// Requests refused, by reason.
+    /// Requests that may be worked on at once, now.
+    pub dispatch_limit: IntGauge,
+    /// Requests in the line, in the order of the classes.
+    pub dispatch_waiting: [IntGauge; CLASSES],
+    /// Seconds in the line, by class.
+    pub dispatch_wait_seconds: HistogramVec,
+    /// Requests refused, by class and reason.
     pub dispatch_refused: IntCounterVec,
+    /// Whether an origin's breaker is closed (0), half open (1) or open (2), by group and server.
+    pub breaker_state: IntGaugeVec,
+    /// Breakers that opened, by group, server and reason.
+    pub breaker_opened: IntCounterVec,
     /// What an origin last said of its memory.
     pub origin_memory_bytes: IntGauge,
     /// Whether an origin is up.
@@ -111,7 +119,13 @@ impl Metrics {
             name("forward_upstream_up"),
             "1 while a server passes its checks",
         );
-        let wait = buckets("dispatch_wait_seconds", "Time in the queue");
+        let wait = buckets("dispatch_wait_seconds", "Time in the line");
+        let waiting = Opts::new(name("dispatch_waiting"), "Requests in the line");
+        let waiting = registered!(registry, IntGaugeVec::new(waiting, &["class"]));
+        let breaker = Opts::new(
+            name("dispatch_breaker_state"),
+            "0 closed, 1 half open, 2 open",
+        );
         let seconds = buckets("request_seconds", "Time to the end of the answer");
         Self {
             connections: gauge("accept_connections", "Open connections"),
@@ -143,12 +157,19 @@ impl Metrics {
             cache_entries: gauge("cache_entries", "Entries in memory"),
             cache_bytes: gauge("cache_bytes", "Bytes in memory"),
             dispatch_in_flight: gauge("dispatch_in_flight", "Requests that origins work on"),
-            dispatch_waiting: gauge("dispatch_waiting", "Requests in the queue"),
-            dispatch_wait_seconds: registered!(registry, Histogram::with_opts(wait)),
+            dispatch_limit: gauge("dispatch_limit", "Requests that may be worked on at once"),
+            dispatch_waiting: Class::ALL.map(|class| waiting.with_label_values(&[class.label()])),
+            dispatch_wait_seconds: registered!(registry, HistogramVec::new(wait, &["class"])),
             dispatch_refused: counters(
                 "dispatch_refused_total",
                 "Requests without a slot",
-                &["reason"],
+                &["class", "reason"],
+            ),
+            breaker_state: registered!(registry, IntGaugeVec::new(breaker, &["group", "server"])),
+            breaker_opened: counters(
+                "dispatch_breaker_opened_total",
+                "Breakers that opened",
+                &["group", "server", "reason"],
             ),
             origin_memory_bytes: gauge(
                 "dispatch_origin_memory_bytes",
@@ -212,16 +233,25 @@ mod tests {
             &metrics.heads_refused,
             &metrics.refused,
             &metrics.cache_requests,
-            &metrics.dispatch_refused,
             &metrics.retries,
             &metrics.retries_refused,
         ] {
             counters.with_label_values(&["x"]).inc();
         }
-        for counters in [&metrics.upstream_failures, &metrics.ejections] {
+        for counters in [
+            &metrics.dispatch_refused,
+            &metrics.upstream_failures,
+            &metrics.ejections,
+        ] {
             counters.with_label_values(&["x", "y"]).inc();
         }
-        metrics.upstream_up.with_label_values(&["x", "y"]).set(1);
+        let opened = &metrics.breaker_opened;
+        opened.with_label_values(&["x", "y", "z"]).inc();
+        for gauges in [&metrics.upstream_up, &metrics.breaker_state] {
+            gauges.with_label_values(&["x", "y"]).set(1);
+        }
+        let waited = &metrics.dispatch_wait_seconds;
+        waited.with_label_values(&["x"]).observe(0.1);
         let took = std::time::Duration::from_millis(1);
         metrics.requests.count(&http::Method::GET, 200, took, false);
         let families = metrics.registry.gather();

@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: i64 = 1_000_000;
+const GOOD: Went = Went::Well(1000);
+const SLOW: Went = Went::Well(3 * SECOND);
+
+fn config() -> BreakerConfig {
+    BreakerConfig {
+        window_ms: 10_000,
+        requests_min: 10,
+        failures_percent: 50,
+        slow_ms: 2000,
+        slow_percent: 80,
+        open_ms: 5000,
+        probes: 2,
+    }
+}
+
+fn tell(breaker: &Breaker, went: Went, times: usize, now: i64) -> Option<Turned> {
+    let one = |_| {
+        let passed = breaker.enter(&config(), now)?;
+        breaker.report(&config(), passed, went, now)
+    };
+    (0..times).filter_map(one).last()
+}
+
+fn open(now: i64) -> Breaker {
+    let breaker = Breaker::default();
+    assert_eq!(
+        tell(&breaker, Went::Badly, 10, now),
+        Some(Turned::Opened("failures"))
+    );
+    breaker
+}
+
+#[test]
+fn it_opens_at_the_rate_and_not_before_there_are_enough() {
+    let breaker = Breaker::default();
+    assert_eq!(tell(&breaker, GOOD, 10, 0), None);
+    assert_eq!(tell(&breaker, Went::Badly, 9, 0), None);
+    assert_eq!(
+        tell(&breaker, Went::Badly, 1, 0),
+        Some(Turned::Opened("failures"))
+    );
+    assert_eq!(breaker.state(0), State::Open);
+    assert!(breaker.enter(&config(), 5 * SECOND - 1).is_none());
+}
+
+#[test]
+fn what_is_older_than_the_window_does_not_count() {
+    let breaker = Breaker::default();
+    assert_eq!(tell(&breaker, Went::Badly, 9, 0), None);
+    assert_eq!(tell(&breaker, Went::Badly, 9, 11 * SECOND), None);
+    assert!(tell(&breaker, Went::Badly, 1, 12 * SECOND).is_some());
+}
+
+#[test]
+fn slow_answers_open_it_too() {
+    let breaker = Breaker::default();
+    assert_eq!(tell(&breaker, GOOD, 2, 0), None);
+    assert_eq!(tell(&breaker, SLOW, 8, 0), Some(Turned::Opened("slow")));
+}
+
+#[test]
+fn it_never_opens_for_a_rate_of_nought() {
+    let never = BreakerConfig {
+        failures_percent: 0,
+        slow_percent: 0,
+        ..config()
+    };
+    let breaker = Breaker::default();
+    for _ in 0..100 {
+        let passed = breaker.enter(&never, 0).unwrap();
+        assert_eq!(breaker.report(&never, passed, Went::Badly, 0), None);
+    }
+}
+
+#[test]
+fn after_a_while_only_probes_pass_and_close_it() {
+    let breaker = open(0);
+    let now = 5 * SECOND;
+    let probes = [0, 1].map(|_| breaker.enter(&config(), now).unwrap());
+    assert!(probes.iter().all(|probe| probe.is_probe));
+    assert!(breaker.enter(&config(), now).is_none() && !breaker.may_pass(&config(), now));
+    assert_eq!(breaker.report(&config(), probes[0], GOOD, now), None);
+    assert!(breaker.enter(&config(), now).is_none());
+    assert_eq!(
+        breaker.report(&config(), probes[1], GOOD, now),
+        Some(Turned::Closed)
+    );
+    assert_eq!(breaker.state(now), State::Closed);
+    assert_eq!(tell(&breaker, Went::Badly, 9, now), None);
+}
+
+#[test]
+fn a_probe_that_fails_opens_it_for_as_long_again() {
+    let breaker = open(0);
+    let failed = tell(&breaker, Went::Badly, 1, 6 * SECOND);
+    assert_eq!(failed, Some(Turned::Opened("probe")));
+    assert_eq!(breaker.state(11 * SECOND - 1), State::Open);
+    let slow = tell(&breaker, SLOW, 1, 11 * SECOND);
+    assert_eq!(slow, Some(Turned::Opened("probe")));
+}
+
+#[test]
+fn a_server_that_passes_its_checks_again_is_probed_at_once() {
+    let breaker = open(0);
+    breaker.came_back(SECOND);
+    assert_eq!(breaker.state(SECOND - 1), State::Open);
+    assert!(breaker.enter(&config(), SECOND).unwrap().is_probe);
+}
+
+#[test]
+fn a_probe_whose_client_left_is_given_back() {
+    let breaker = open(0);
+    let now = 6 * SECOND;
+    let probes = [0, 1].map(|_| breaker.enter(&config(), now).unwrap());
+    breaker.give_back(probes[0]);
+    assert!(breaker.enter(&config(), now).is_some());
+}
+
+#[test]
+fn what_was_let_through_before_says_nothing_of_now() {
+    let breaker = Breaker::default();
+    let early = breaker.enter(&config(), 0).unwrap();
+    assert!(tell(&breaker, Went::Badly, 10, 0).is_some());
+    assert_eq!(breaker.report(&config(), early, GOOD, 1), None);
+    let probe = breaker.enter(&config(), 6 * SECOND).unwrap();
+    assert_eq!(
+        breaker.report(&config(), early, Went::Badly, 6 * SECOND),
+        None
+    );
+    breaker.give_back(early);
+    assert_eq!(breaker.report(&config(), probe, GOOD, 6 * SECOND), None);
+    assert_eq!(breaker.state(6 * SECOND), State::HalfOpen);
+}
+
+proptest! {
+    /// However requests go, an open breaker opens up again, and a half-open one lets no more through than its probes.
+    #[test]
+    fn it_is_never_stuck(steps in prop::collection::vec((0_u8..4, 0_i64..3), 1..300)) {
+        let (breaker, config) = (Breaker::default(), config());
+        let (mut now, mut under_way) = (0, Vec::new());
+        for (step, seconds) in steps {
+            now += seconds * SECOND;
+            match (step, under_way.pop()) {
+                (0, Some(passed)) => { breaker.report(&config, passed, GOOD, now); }
+                (1, Some(passed)) => { breaker.report(&config, passed, Went::Badly, now); }
+                (2, Some(passed)) => breaker.give_back(passed),
+                (_, other) => {
+                    under_way.extend(other);
+                    under_way.extend(breaker.enter(&config, now));
+                }
+            }
+            let probes = under_way.iter().filter(|one| one.is_probe && one.changes == breaker.0.lock().1);
+            prop_assert!(probes.count() <= config.probes as usize);
+        }
+        for passed in under_way { breaker.give_back(passed); }
+        prop_assert!(breaker.may_pass(&config, now + 5 * SECOND));
+    }
+}

@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::super::{EjectionConfig, HealthConfig, ServerConfig};
+use super::*;
+
+const ASKER: Asker<'_> = Asker {
+    address: None,
+    path: "/",
+};
+
+fn new(config: &GroupConfig, check: Option<Box<dyn HealthCheck + Send + Sync>>) -> Group {
+    let defaults: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+    let common = Common {
+        retry_budget: defaults.forward.retry_budget,
+        breaker: defaults.dispatch.breaker,
+        clock: Clock::manual(Timestamp::UNIX_EPOCH),
+        metrics: Arc::new(Metrics::new()),
+    };
+    Group::new(config, check, &common)
+}
+
+/// Servers on ports from 1 on, with these weights; those whose ports are in `down` fail their first check.
+async fn group(weights: &[u32], down: &[u16]) -> Group {
+    let servers = weights
+        .iter()
+        .zip(1_u16..)
+        .map(|(weight, port)| ServerConfig {
+            address: format!("127.0.0.1:{port}"),
+            weight: *weight,
+            backup: false,
+        });
+    let config = GroupConfig {
+        name: "origin".to_owned(),
+        balance: Balance::default(),
+        hash_by: HashBy::default(),
+        ejection: EjectionConfig::default(),
+        servers: servers.collect(),
+        health: HealthConfig {
+            path: "/".to_owned(),
+            interval_ms: 1000,
+            timeout_ms: 1000,
+            healthy_after: 1,
+            unhealthy_after: 1,
+        },
+    };
+    let group = new(&config, Some(Box::new(Ports(down.to_vec()))));
+    group.check().await;
+    group
+}
+
+/// A check that fails on these ports.
+struct Ports(Vec<u16>);
+
+#[async_trait]
+impl HealthCheck for Ports {
+    async fn check(&self, target: &Backend) -> pingora::Result<()> {
+        let port = target.addr.as_inet().map_or(0, std::net::SocketAddr::port);
+        if self.0.contains(&port) {
+            return Err(pingora::Error::new(pingora::ErrorType::ConnectRefused));
+        }
+        Ok(())
+    }
+
+    fn health_threshold(&self, _success: bool) -> usize {
+        1
+    }
+}
+
+#[tokio::test]
+async fn who_is_down_gets_nothing_while_another_is_up() {
+    let group = group(&[1, 1, 1], &[2]).await;
+    assert!(!group.is_up(&group.servers[1]));
+    for _ in 0..12 {
+        let chosen = group.choose(&ASKER, &[]).unwrap();
+        assert_ne!(chosen.server.address, "127.0.0.1:2");
+    }
+}
+
+#[tokio::test]
+async fn when_none_is_up_all_are_used() {
+    let group = group(&[1, 1], &[1, 2]).await;
+    let first = Arc::clone(&group.servers[0]);
+    assert!(group.choose(&ASKER, &[]).is_some());
+    let other = group.choose(&ASKER, &[Arc::clone(&first)]).unwrap();
+    assert_eq!(other.server.address, "127.0.0.1:2");
+    assert!(group.choose(&ASKER, &[first, other.server]).is_none());
+}
+
+#[tokio::test]
+async fn a_name_joins_with_its_address_and_a_socket_without() {
+    let servers = ["localhost:7", "unix:/run/crackers.sock"].map(|address| ServerConfig {
+        address: address.to_owned(),
+        weight: 1,
+        backup: false,
+    });
+    let config = GroupConfig {
+        servers: servers.into(),
+        ..group(&[1], &[]).await.config
+    };
+    let group = new(&config, None);
+    group.refresh().await;
+    assert!(group.servers.iter().all(|server| group.is_up(server)));
+}
+
+fn fail(group: &Group, server: usize, times: u32) {
+    for _ in 0..times {
+        let passed = group.servers[server].breaker.enter(&group.breaker, 0);
+        let pass = passed.map(|passed| Pass::of(&group.servers[server], passed));
+        group.report(&group.servers[server], pass, Went::Badly);
+    }
+}
+
+#[tokio::test]
+async fn who_fails_several_in_a_row_is_ejected_for_a_while() {
+    let group = group(&[1, 1], &[]).await;
+    fail(&group, 0, 5);
+    assert_eq!(
+        group
+            .metrics
+            .ejections
+            .with_label_values(&["origin", "127.0.0.1:1"])
+            .get(),
+        1
+    );
+    for _ in 0..6 {
+        let chosen = group.choose(&ASKER, &[]).unwrap();
+        assert_eq!(chosen.server.address, "127.0.0.1:2");
+    }
+    group.clock.advance(Duration::from_secs(20));
+    let mut back = (0..20).map(|_| group.choose(&ASKER, &[]).unwrap());
+    assert!(back.any(|chosen| chosen.server.address == "127.0.0.1:1"));
+}
+
+#[tokio::test]
+async fn no_more_than_the_share_is_ejected_at_once() {
+    let group = group(&[1, 1, 1], &[]).await;
+    for server in 0..3 {
+        fail(&group, server, 10);
+    }
+    let ejected = group.servers.iter().filter(|one| group.is_ejected(one));
+    assert_eq!(ejected.count(), 1);
+}
+
+#[tokio::test]
+async fn who_is_drained_gets_nothing_until_it_is_called_back() {
+    let group = group(&[1, 1], &[]).await;
+    group.servers[0].drained.store(true, Ordering::Relaxed);
+    for _ in 0..4 {
+        let chosen = group.choose(&ASKER, &[]).unwrap();
+        assert_eq!(chosen.server.address, "127.0.0.1:2");
+    }
+    group.servers[1].drained.store(true, Ordering::Relaxed);
+    assert!(group.choose(&ASKER, &[]).is_none());
+}
+
+#[tokio::test]
+async fn the_breaker_holds_for_the_last_server_too_and_ejection_does_not() {
+    let group = group(&[1], &[]).await;
+    let server = Arc::clone(&group.servers[0]);
+    fail(&group, 0, 19);
+    assert!(!group.is_ejected(&server) && group.choose(&ASKER, &[]).is_some());
+    fail(&group, 0, 1);
+    assert_eq!(group.breaker_state(&server), State::Open);
+    assert!(group.choose(&ASKER, &[]).is_none());
+    group.clock.advance(Duration::from_secs(5));
+    let probes: Vec<_> = (0..4).filter_map(|_| group.choose(&ASKER, &[])).collect();
+    assert_eq!(probes.len(), 3);
+    for probe in probes {
+        group.report(&server, Some(probe.pass), Went::Well(1000));
+    }
+    assert_eq!(group.breaker_state(&server), State::Closed);
+}
+
+#[tokio::test]
+async fn where_one_of_several_fails_it_is_ejected_before_its_breaker_opens() {
+    let group = group(&[1, 1], &[]).await;
+    fail(&group, 0, 5);
+    assert!(group.is_ejected(&group.servers[0]));
+    assert_eq!(group.breaker_state(&group.servers[0]), State::Closed);
+}

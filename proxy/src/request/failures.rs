@@ -1,0 +1,88 @@
+//! What clients are told when no origin answered.
+
+use http::StatusCode;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::cache::fetch::FetchError;
+use crate::respond::Problem;
+
+/// Without a slot.
+pub(super) fn overloaded(retry_after_seconds: u32) -> Problem {
+    let detail = "The shop is very busy right now.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+        .retry_after(retry_after_seconds)
+}
+
+fn unavailable() -> Problem {
+    let detail = "The shop cannot be reached right now.";
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "origin_unavailable",
+        detail,
+    )
+    .retry_after(5)
+}
+
+/// What a client is told of a fetch that brought nothing.
+pub(super) fn of_fetch(error: &FetchError) -> Problem {
+    match error {
+        FetchError::Overloaded {
+            retry_after_seconds,
+        } => overloaded(*retry_after_seconds),
+        FetchError::Unreachable(_) => unavailable(),
+        FetchError::Timeout => too_slow(),
+        FetchError::Broken(_) => broken(),
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "origin_timeout",
+        "The shop took too long to answer.",
+    )
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "origin_broke_off",
+        "The shop broke off its answer.",
+    )
+}
+
+/// What a client is told of a failure of the proxy.
+pub fn problem(error: &Error) -> Problem {
+    match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(503), _) => unavailable(),
+        (ErrorType::HTTPStatus(404), _) => {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+        }
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => too_slow(),
+        (
+            ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::BindError,
+            _,
+        ) => unavailable(),
+        (_, ErrorSource::Upstream) => broken(),
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request's body took too long.",
+        ),
+        (_, ErrorSource::Downstream) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed_request",
+            "The request is malformed.",
+        ),
+        _ => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on our side.",
+        ),
+    }
+}
