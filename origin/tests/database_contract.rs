@@ -9,6 +9,8 @@ mod basis;
 mod catalogue;
 #[path = "database_contract/interleaving.rs"]
 mod interleaving;
+#[path = "database_contract/many.rs"]
+mod many;
 #[path = "database_contract/model.rs"]
 mod model;
 #[path = "database_contract/orders.rs"]
@@ -129,6 +131,8 @@ promised! {
     concurrent_changes_of_a_record_all_count
     staff_add_and_replace_products_categories_and_combos
     a_coupon_is_used_as_often_as_it_may_be
+    many_products_are_written_all_or_none
+    orders_are_found_by_name_number_and_time
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted
     a_rating_is_counted_together_with_what_counts

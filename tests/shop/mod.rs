@@ -11,6 +11,7 @@ mod pages;
 mod proofs;
 mod reviews;
 mod selling;
+mod sheets;
 mod shelves;
 mod staff;
 mod staff_accounts;

@@ -50,6 +50,19 @@ impl<'a> Desk<'a> {
         self.ask("POST", path, Some(&body), "").await
     }
 
+    /// Anything but JSON.
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Answer> {
+        let mut fields = self.who.fields().to_vec();
+        fields.push(("content-type", content_type));
+        self.shop.send(method, path, body, &fields).await
+    }
+
     /// With the entity tag that it was decided on; none where that is empty.
     pub(super) async fn ask(
         &self,

@@ -218,7 +218,22 @@ impl Stack {
         body: &[u8],
         fields: &[(&str, &str)],
     ) -> Result<Answer> {
-        let request = self.client.put(format!("{}{path}", self.url));
+        self.send("PUT", path, body, fields).await
+    }
+
+    /// Any request of bytes through the edge, with fields.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        fields: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let request = self.client.request(method, format!("{}{path}", self.url));
         let mut request = request.body(body.to_vec());
         for (name, value) in fields {
             request = request.header(*name, *value);

@@ -95,12 +95,9 @@ async fn read_body(
     }
     let config = &app.config.accept;
     let limit = Duration::from_millis(config.body_timeout_ms);
-    let takes_picture = app.router.takes_picture(&context.method, &context.path);
-    let bytes_max = if takes_picture {
-        config.picture_bytes_max
-    } else {
-        config.body_bytes_max
-    };
+    let bytes_max = app
+        .router
+        .body_bytes_max(&context.method, &context.path, config);
     let read = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(limit, read).await {
         Ok(Ok(read)) => Ok(read.to_bytes()),

@@ -34,6 +34,8 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// The largest picture that is sent, in bytes.
     pub picture_bytes_max: usize,
+    /// The largest sheet that is sent, in bytes.
+    pub sheet_bytes_max: usize,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
     /// The longest wait for requests in flight when asked to stop, in milliseconds.
@@ -81,6 +83,7 @@ impl Config {
             ("request_timeout_ms", self.request_timeout_ms),
             ("body_bytes_max", self.body_bytes_max as u64),
             ("picture_bytes_max", self.picture_bytes_max as u64),
+            ("sheet_bytes_max", self.sheet_bytes_max as u64),
             ("grace_period_ms", self.grace_period_ms),
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");

@@ -18,7 +18,7 @@ pub(super) fn json<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
         .map(str::trim);
     let is_json = essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     if !is_json || call.headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(ApiError::UnsupportedMediaType);
+        return Err(ApiError::UnsupportedMediaType("application/json"));
     }
     let mut reader = serde_json::Deserializer::from_slice(&call.body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -37,6 +37,21 @@ pub(super) fn json<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
         ApiError::BadBody(vec![error])
     })?;
     Ok(read)
+}
+
+/// The body as the bytes of a sheet.
+///
+/// # Errors
+/// [`ApiError::UnsupportedMediaType`] for anything but `text/csv`.
+pub(super) fn sheet(call: &Call) -> Result<&[u8], ApiError> {
+    let content_type = call.headers.get(header::CONTENT_TYPE);
+    let essence = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
+    let is_csv = essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/csv"));
+    if is_csv && !call.headers.contains_key(header::CONTENT_ENCODING) {
+        Ok(&call.body)
+    } else {
+        Err(ApiError::UnsupportedMediaType("text/csv"))
+    }
 }
 
 /// A path into the body as a JSON pointer.

@@ -30,8 +30,8 @@ pub enum ApiError {
     #[error("{0}")]
     NotPermitted(&'static str),
     /// The body is of a type that is not taken here.
-    #[error("this address takes application/json, without Content-Encoding")]
-    UnsupportedMediaType,
+    #[error("this address takes {0}, without Content-Encoding")]
+    UnsupportedMediaType(&'static str),
     /// A header field that must be there is missing or wrong.
     #[error("{0}")]
     BadHeader(&'static str),
@@ -133,7 +133,7 @@ impl ApiError {
                 StatusCode::BAD_REQUEST,
                 fields.first().map_or("malformed_body", |f| f.code),
             ),
-            Self::UnsupportedMediaType => {
+            Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::PreconditionRequired => {

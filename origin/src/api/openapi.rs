@@ -112,6 +112,10 @@ fn operation(route: &Route, schemas: Schemas) -> Value {
         let content = json!({ "application/json": { "schema": body } });
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
+    if route.takes_sheet {
+        let content = json!({ "text/csv": {} });
+        operation["requestBody"] = json!({ "required": true, "content": content });
+    }
     if route.takes_picture {
         let types = super::proofs::TYPES.iter();
         let content: Map<_, _> = types.map(|kind| ((*kind).to_owned(), json!({}))).collect();
@@ -132,7 +136,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
             "The shop cannot answer now; Retry-After says when to come back",
         ),
     ];
-    if route.body.is_some() || route.takes_picture {
+    if route.body.is_some() || route.takes_picture || route.takes_sheet {
         problems.extend([
             ("408", "The body did not arrive"),
             ("409", "Not now: the detail says why"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::error::{ApiError, FieldError, Place};
@@ -27,6 +28,36 @@ pub enum Kind {
     /// One of these words.
     Choice(&'static [&'static str]),
 }
+
+/// Where a page begins, in lists in order of id or time.
+pub(super) const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    kind: Kind::Text(64),
+    description: "next_cursor of the page before",
+};
+/// Where a page begins, in lists in order of number.
+pub(super) const NUMBER_CURSOR: Parameter = Parameter {
+    kind: Kind::Integer(1, i64::MAX),
+    ..CURSOR
+};
+/// How long a page is.
+pub(super) const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::Integer(1, 100),
+    description: "Items of a page",
+};
+/// From when.
+pub(super) const FROM: Parameter = Parameter {
+    name: "from",
+    kind: Kind::Text(40),
+    description: "Only those at or after this time (RFC 3339)",
+};
+/// Until when.
+pub(super) const TO: Parameter = Parameter {
+    name: "to",
+    kind: Kind::Text(40),
+    description: "Only those before this time (RFC 3339)",
+};
 
 /// A query that fits its route's parameters.
 #[derive(Debug, Default)]
@@ -84,6 +115,23 @@ impl Query {
     /// A parameter's number; `None` when it is absent.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.text(name).and_then(|text| text.parse().ok())
+    }
+
+    /// A parameter's time; `None` when it is absent.
+    ///
+    /// # Errors
+    /// [`ApiError::BadParameters`] for what is no time.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                ApiError::BadParameters(vec![FieldError {
+                    place: Place::Parameter(name.to_owned()),
+                    detail: "expected a time such as 2026-11-08T18:30:00Z".to_owned(),
+                    code: "invalid_parameter",
+                }])
+            })
+        };
+        self.text(name).map(parse).transpose()
     }
 
     /// The query in one spelling: sorted names, decoded values. Equal questions have equal keys.

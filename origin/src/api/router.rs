@@ -13,7 +13,7 @@ use super::permission::{self, Asker};
 use super::response::{Reply, failure, finish};
 use super::routes::{Call, Route, routes};
 use super::staff;
-use crate::accept::Body;
+use crate::accept::{self, Body};
 use crate::app::App;
 use crate::assets;
 
@@ -39,13 +39,15 @@ impl Router {
         Self(router)
     }
 
-    /// Whether this is an address that takes a picture.
-    pub fn takes_picture(&self, method: &Method, path: &str) -> bool {
-        let found = self.0.at(path);
-        found.is_ok_and(|found| {
-            let mut routes = found.value.iter();
-            routes.any(|route| route.takes_picture && route.method == *method)
-        })
+    /// The most bytes of a body that this address takes.
+    pub fn body_bytes_max(&self, method: &Method, path: &str, config: &accept::Config) -> usize {
+        let found = self.0.at(path).ok();
+        let mut routes = found.iter().flat_map(|found| found.value.iter());
+        match routes.find(|route| route.method == *method) {
+            Some(route) if route.takes_picture => config.picture_bytes_max,
+            Some(route) if route.takes_sheet => config.sheet_bytes_max,
+            _ => config.body_bytes_max,
+        }
     }
 
     /// The routes of a path, and the segment that their pattern leaves open.

@@ -73,6 +73,8 @@ pub struct Route {
     pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
     /// Whether its body is a picture, which may be larger than any other.
     pub takes_picture: bool,
+    /// Whether its body is a sheet (`text/csv`), which may be larger than JSON.
+    pub takes_sheet: bool,
     /// Whether it must be sent with an `Idempotency-Key`.
     pub needs_key: bool,
     /// Status of the answer when all went well.

@@ -147,11 +147,39 @@ pub struct OrderQuery {
     pub state: Option<OrderState>,
     /// Only those with this mark ([`Order::marks`]).
     pub mark: Option<String>,
+    /// Only the one with this number.
+    pub number: Option<i64>,
+    /// Only those that were placed at or after it.
+    pub from: Option<Timestamp>,
+    /// Only those that were placed before it.
+    pub to: Option<Timestamp>,
     /// Only those with numbers below it.
     pub before: Option<i64>,
     /// At most so many.
     pub limit: u32,
 }
+
+impl OrderQuery {
+    /// The least number that is asked for, and the one that all are below.
+    pub fn numbers(&self) -> (i64, i64) {
+        let before = self.before.unwrap_or(i64::MAX);
+        match self.number {
+            Some(number) => (number, before.min(number.saturating_add(1))),
+            None => (i64::MIN, before),
+        }
+    }
+
+    /// The first microsecond that is asked for, and the one that all are before.
+    pub fn microseconds(&self) -> (i64, i64) {
+        (
+            self.from.map_or(i64::MIN, Timestamp::as_microsecond),
+            self.to.map_or(i64::MAX, Timestamp::as_microsecond),
+        )
+    }
+}
+
+/// Words of a name that an order is found by.
+const NAME_WORDS_MAX: usize = 8;
 
 /// What came of placing an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -310,7 +338,23 @@ impl Order {
             format!("phone:{}", self.contact.phone),
             format!("email:{}", self.contact.email),
         ];
-        contact.into_iter().chain(customer).collect()
+        let name = self.contact.name.to_lowercase();
+        let words = name.split_whitespace().take(NAME_WORDS_MAX);
+        let names = words.map(|word| format!("name:{word}"));
+        let whole = std::iter::once(Self::name_mark(&name));
+        contact
+            .into_iter()
+            .chain(customer)
+            .chain(names)
+            .chain(whole)
+            .collect()
+    }
+
+    /// The mark of a name, or of one word of it.
+    pub fn name_mark(name: &str) -> String {
+        let name = name.to_lowercase();
+        let words: Vec<_> = name.split_whitespace().collect();
+        format!("name:{}", words.join(" "))
     }
 
     /// The mark of an account's orders.

@@ -2,6 +2,7 @@
 
 use super::categories::Category;
 use super::products::Product;
+use super::sheets::{self, rupees, safe};
 
 /// A category and its products.
 #[derive(Clone, Debug)]
@@ -32,15 +33,12 @@ pub fn sections(categories: Vec<Category>, products: Vec<Product>) -> Vec<Sectio
     sections
 }
 
-/// The list as CSV (RFC 4180: CRLF, quotes where needed) with a header line, prices in rupees with two decimals.
+/// The list as CSV with a header line, prices in rupees with two decimals.
 ///
 /// # Errors
 /// Never in practice: writing goes to memory.
 pub fn to_csv(sections: &[Section]) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
-    writer.write_record([
+    let header = [
         "category",
         "sku",
         "name",
@@ -51,60 +49,25 @@ pub fn to_csv(sections: &[Section]) -> Result<Vec<u8>, csv::Error> {
         "discount_percent",
         "availability",
         "restricted",
-    ])?;
-    for section in sections {
-        for product in &section.products {
-            writer.write_record([
-                safe(&section.category.name).as_str(),
-                safe(&product.sku).as_str(),
-                safe(&product.name).as_str(),
-                safe(&product.pack).as_str(),
-                safe(&product.unit).as_str(),
-                &rupees(product.mrp.0),
-                &rupees(product.price.0),
-                &product.mrp.discount_percent(product.price).to_string(),
-                product.availability.as_str(),
-                if product.restricted { "yes" } else { "no" },
-            ])?;
-        }
-    }
-    writer
-        .into_inner()
-        .map_err(|error| csv::Error::from(error.into_error()))
+    ];
+    let rows = sections.iter().flat_map(|section| {
+        let rows = section.products.iter();
+        rows.map(|product| row(&section.category, product))
+    });
+    sheets::to_csv(std::iter::once(header.map(str::to_owned)).chain(rows))
 }
 
-/// Spreadsheets run cells that begin like a formula (CSV injection): a leading apostrophe keeps them text.
-fn safe(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    }
-}
-
-fn rupees(paise: i64) -> String {
-    format!(
-        "{}{}.{:02}",
-        if paise < 0 { "-" } else { "" },
-        (paise / 100).abs(),
-        (paise % 100).abs()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_that_begin_like_a_formula_stay_text() {
-        for cell in ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"] {
-            assert_eq!(safe(cell), format!("'{cell}"));
-        }
-        assert_eq!(safe("7 cm Electric"), "7 cm Electric");
-    }
-
-    #[test]
-    fn rupees_have_two_decimals() {
-        assert_eq!((rupees(800).as_str(), rupees(5).as_str()), ("8.00", "0.05"));
-    }
+fn row(category: &Category, product: &Product) -> [String; 10] {
+    [
+        safe(&category.name),
+        safe(&product.sku),
+        safe(&product.name),
+        safe(&product.pack),
+        safe(&product.unit),
+        rupees(product.mrp),
+        rupees(product.price),
+        product.mrp.discount_percent(product.price).to_string(),
+        product.availability.as_str().to_owned(),
+        if product.restricted { "yes" } else { "no" }.to_owned(),
+    ]
 }

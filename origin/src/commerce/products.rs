@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::availability::Availability;
+use super::ids;
 use super::money::Paise;
 pub use super::ratings::Rating;
 
@@ -262,6 +263,49 @@ impl StockFilter {
     }
 }
 
+impl Product {
+    /// A product before anything is said of it.
+    pub fn blank(at: Timestamp) -> Self {
+        Self {
+            id: ids::unguessable(),
+            legacy_id: None,
+            sku: String::new(),
+            slug: String::new(),
+            name: String::new(),
+            description: String::new(),
+            category: String::new(),
+            sub_categories: Vec::new(),
+            mrp: Paise(0),
+            price: Paise(0),
+            unit: "piece".to_owned(),
+            pack: String::new(),
+            weight_grams: 0,
+            order_min: 1,
+            order_max: 100,
+            images: Vec::new(),
+            tags: Vec::new(),
+            safety_notes: Vec::new(),
+            minimum_age: 18,
+            featured: false,
+            active: true,
+            restricted: false,
+            rating: Rating::default(),
+            popularity: 0,
+            availability: Availability::SoldOut,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
+
+    /// Each product once, by its id.
+    pub fn each_once(products: Vec<Self>) -> Vec<Self> {
+        let by_id = products.into_iter().map(|one| (one.id.clone(), one));
+        let by_id: std::collections::BTreeMap<_, _> = by_id.collect();
+        by_id.into_values().collect()
+    }
+}
+
 impl ProductPatch {
     /// The product with the patch applied, its version counted on.
     pub fn applied_to(&self, product: &Product, at: Timestamp) -> Product {
@@ -277,6 +321,27 @@ impl ProductPatch {
         patched.updated_at = at;
         patched
     }
+}
+
+/// What is written of a product, together with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProductWrite {
+    /// One that comes.
+    New {
+        /// The product.
+        product: Product,
+        /// Pieces there.
+        available: i64,
+        /// At or below this the public word is `low`.
+        low_at: i64,
+    },
+    /// One that takes the place of another; the public word of its stock and its rating stay what they are.
+    Replace {
+        /// The product.
+        product: Product,
+        /// The version that this was decided on.
+        expected_version: i64,
+    },
 }
 
 /// One page's worth of a question.

@@ -11,6 +11,8 @@ use crackers_shared::config_file::Problems;
 pub struct Config {
     /// How long an order holds its stock without being paid, in seconds.
     pub payment_window_seconds: u32,
+    /// Lines of a sheet of products that is imported.
+    pub import_lines_max: u32,
     /// How often orders that were not paid in time are looked for, in milliseconds.
     pub expiry_interval_ms: u64,
     /// Products kept in memory for pricing lists, and as many bundles and gift boxes.
@@ -29,6 +31,11 @@ impl Config {
             (1..=604_800).contains(&self.payment_window_seconds),
             format!("{path}.payment_window_seconds"),
             "must be 1 to 604800 (a week)",
+        );
+        problems.require(
+            (1..=100_000).contains(&self.import_lines_max),
+            format!("{path}.import_lines_max"),
+            "must be 1 to 100000",
         );
         problems.require(
             self.expiry_interval_ms > 0,

@@ -14,7 +14,7 @@ use crate::commerce::categories::{Category, CategoryCount};
 use crate::commerce::changes::Change;
 use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
-use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery};
+use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery, ProductWrite};
 use crate::commerce::ratings::RatingChange;
 use crate::commerce::records::{Record, Writes};
 use crate::commerce::shop::ShopSettings;
@@ -104,8 +104,16 @@ questions! {
     /// Replaces a product that still has `expected_version`; the public word of its stock and its rating stay what they are.
     fn replace_product(&self, product: &Product, expected_version: i64, at: Timestamp) -> Product;
 
+    /// Products, active or not, that have one of these article numbers or slugs, each once; at most 500 of both.
+    fn products_by_keys(&self, skus: &[String], slugs: &[String]) -> Vec<Product>;
+    /// Writes new and changed products, at most 1000, all of them or none: refused for a stale version
+    /// ([`DatabaseError::VersionConflict`]) and a taken id, SKU or slug ([`DatabaseError::AlreadyExists`]).
+    fn write_products(&self, writes: &[ProductWrite], at: Timestamp) -> ();
+
     /// The stock of a product, by id.
     fn stock(&self, product_id: &str) -> Option<StockRecord>;
+    /// Stocks by id, at most 500; those that do not exist are left out.
+    fn stocks(&self, ids: &[String]) -> Vec<StockRecord>;
     /// The latest movements of a product, newest first, at most `limit`.
     fn stock_movements(&self, product_id: &str, limit: u32) -> Vec<StockMovement>;
     /// Adjusts a stock and writes its ledger row in one step; refuses ([`DatabaseError::StockTooLow`]) what would make
@@ -163,6 +171,12 @@ questions! {
     fn step_order(&self, id: &str, step: &OrderStep, expected_version: Option<i64>) -> Order;
     /// Forgets keys of requests that placed orders before a time, at most `limit`; answers with how many.
     fn forget_order_keys(&self, before: Timestamp, limit: u32) -> u64;
+
+    /// What is counted of orders ([`crate::commerce::tallies`]): keys and values of a kind in order of key, from a key on, at
+    /// most `limit`.
+    fn tallies(&self, kind: &str, from: &str, limit: u32) -> Vec<(String, i64)>;
+    /// The largest values of a kind that are above zero, largest first, at most `limit`.
+    fn largest_tallies(&self, kind: &str, limit: u32) -> Vec<(String, i64)>;
 
     /// A record by its kind and id.
     fn record(&self, kind: &str, id: &str) -> Option<Record>;

@@ -4,6 +4,9 @@ use crackers_origin::commerce::orders::{Order, OrderQuery, OrderState, Placed};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::database::DatabaseError;
 
+use crackers_origin::commerce::tallies::{self, Tallies};
+use crackers_origin::database::Database;
+
 use crate::Opened;
 use crate::orders::{available, event, ledger_holds, order_of, stocked};
 use crate::promises::NOW;
@@ -60,7 +63,9 @@ pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Ope
         limit: 1000,
         ..OrderQuery::default()
     };
-    for order in database.orders(&all).await.unwrap() {
+    let orders = database.orders(&all).await.unwrap();
+    what_is_counted_is_what_a_recount_finds(&database, &orders).await;
+    for order in orders {
         for pair in order.history.windows(2) {
             assert!(
                 pair[0].state.followers().contains(&pair[1].state),
@@ -68,4 +73,26 @@ pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Ope
             );
         }
     }
+}
+
+/// After whatever happened at once, each tally is the sum over all orders as they stand.
+async fn what_is_counted_is_what_a_recount_finds(database: &Database, orders: &[Order]) {
+    let mut recount = Tallies::new();
+    for (tally, by) in orders.iter().flat_map(tallies::of) {
+        *recount.entry(tally).or_default() += by;
+    }
+    let pieces = tallies::pieces_of(&tallies::month_of(NOW));
+    let mut counted = Tallies::new();
+    for kind in [tallies::BY_STATE, tallies::REVENUE, tallies::SOLD, &pieces] {
+        for (key, value) in database.tallies(kind, "", 1000).await.unwrap() {
+            counted.insert((kind.to_owned(), key), value);
+        }
+    }
+    counted.retain(|_, value| *value != 0);
+    assert_eq!(counted, recount);
+    assert!(counted.len() > 3, "{counted:?}");
+    let most = database.largest_tallies(&pieces, 2).await.unwrap();
+    let largest = recount.iter().filter(|((kind, _), _)| *kind == pieces);
+    let largest = largest.map(|(_, value)| *value).max();
+    assert_eq!(most.first().map(|(_, value)| *value), largest);
 }

@@ -3,6 +3,7 @@
 pub(crate) use crate::basis::*;
 pub(crate) use crate::catalogue::*;
 pub(crate) use crate::interleaving::*;
+pub(crate) use crate::many::*;
 pub(crate) use crate::orders::*;
 pub(crate) use crate::ratings::*;
 pub(crate) use crate::records::*;

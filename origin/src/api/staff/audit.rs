@@ -1,30 +1,16 @@
 //! The audit log, as staff read it.
 
 use http::StatusCode;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::error::{ApiError, FieldError, Place};
+use crate::api::error::ApiError;
 use crate::api::next_cursor;
-use crate::api::parameters::{Kind, Parameter};
+use crate::api::parameters::{CURSOR, FROM, Kind, LIMIT, Parameter, TO};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::views::time;
 use crate::commerce::staff::{AuditQuery, entries};
-
-/// From when: of the audit log, and of orders.
-pub(in crate::api) const FROM: Parameter = Parameter {
-    name: "from",
-    kind: Kind::Text(40),
-    description: "Only those at or after this time (RFC 3339)",
-};
-/// Until when.
-pub(in crate::api) const TO: Parameter = Parameter {
-    name: "to",
-    kind: Kind::Text(40),
-    description: "Only those before this time (RFC 3339)",
-};
 
 /// What the audit log takes.
 pub(in crate::api) const LIST: &[Parameter] = &[
@@ -35,16 +21,8 @@ pub(in crate::api) const LIST: &[Parameter] = &[
     },
     FROM,
     TO,
-    Parameter {
-        name: "cursor",
-        kind: Kind::Text(64),
-        description: "next_cursor of the page before",
-    },
-    Parameter {
-        name: "limit",
-        kind: Kind::Integer(1, 100),
-        description: "Items of a page",
-    },
+    CURSOR,
+    LIMIT,
 ];
 
 /// The audit log.
@@ -71,30 +49,13 @@ pub struct AuditView {
     pub address: Option<String>,
 }
 
-/// A time of the query.
-///
-/// # Errors
-/// [`ApiError::BadParameters`] for what is none.
-pub(in crate::api) fn time_of(call: &Call, name: &str) -> Result<Option<Timestamp>, ApiError> {
-    let parse = |text: &str| {
-        text.parse().map_err(|_| {
-            ApiError::BadParameters(vec![FieldError {
-                place: Place::Parameter(name.to_owned()),
-                detail: "expected a time such as 2026-11-08T18:30:00Z".to_owned(),
-                code: "invalid_parameter",
-            }])
-        })
-    };
-    call.query.text(name).map(parse).transpose()
-}
-
 pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
     let (before, limit) = call.page();
     let by = call.query.text("by").map(str::to_ascii_lowercase);
     let query = AuditQuery {
         by: by.as_deref(),
-        from: time_of(&call, "from")?,
-        to: time_of(&call, "to")?,
+        from: call.query.time("from")?,
+        to: call.query.time("to")?,
         before,
         limit: limit + 1,
     };

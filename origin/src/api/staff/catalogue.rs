@@ -4,7 +4,6 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::product_rules::problems;
 use super::{asker, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::body;
@@ -12,9 +11,9 @@ use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::views::{ProductView, time};
-use crate::commerce::ids;
 use crate::commerce::money::Paise;
-use crate::commerce::products::{Product, Rating};
+use crate::commerce::product_rules;
+use crate::commerce::products::Product;
 use crate::commerce::stock::StockAdjustment;
 
 /// The most pieces of anything.
@@ -158,7 +157,13 @@ impl ProductChange {
 
 /// Refuses what is wrong with a product, and a category that does not exist.
 async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
-    let mut wrong = problems(product);
+    let rules = product_rules::problems(product).into_iter();
+    let mut wrong: Vec<_> = rules
+        .map(|(field, expected)| {
+            let detail = format!("expected {expected}");
+            FieldError::at(format!("/{field}"), "invalid_field", detail)
+        })
+        .collect();
     let categories = call.app.database.categories().await?;
     if !categories.iter().any(|one| one.slug == product.category) {
         wrong.push(FieldError::at(
@@ -205,7 +210,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Reply, ApiError> {
         }
     }
     let at = call.app.clock.now();
-    let product = new.product.applied_to(blank(at));
+    let product = new.product.applied_to(Product::blank(at));
     check(&call, &product).await?;
     let made = call
         .app
@@ -213,40 +218,6 @@ pub(in crate::api) async fn create(call: Call) -> Result<Reply, ApiError> {
         .create_product(&product, new.stock, new.low_at, at)
         .await?;
     shown(&call, &made).await
-}
-
-/// A product before anything is said of it.
-fn blank(at: jiff::Timestamp) -> Product {
-    Product {
-        id: ids::unguessable(),
-        legacy_id: None,
-        sku: String::new(),
-        slug: String::new(),
-        name: String::new(),
-        description: String::new(),
-        category: String::new(),
-        sub_categories: Vec::new(),
-        mrp: Paise(0),
-        price: Paise(0),
-        unit: "piece".to_owned(),
-        pack: String::new(),
-        weight_grams: 0,
-        order_min: 1,
-        order_max: 100,
-        images: Vec::new(),
-        tags: Vec::new(),
-        safety_notes: Vec::new(),
-        minimum_age: 18,
-        featured: false,
-        active: true,
-        restricted: false,
-        rating: Rating::default(),
-        popularity: 0,
-        availability: crate::commerce::availability::Availability::SoldOut,
-        created_at: at,
-        updated_at: at,
-        version: 1,
-    }
 }
 
 pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {

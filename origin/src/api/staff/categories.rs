@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expected_version;
-use super::product_rules::{SLUG, is_slug, is_text};
 use crate::api::auth::wrong_field;
 use crate::api::body;
 use crate::api::error::{ApiError, FieldError};
@@ -13,6 +12,7 @@ use crate::api::orders::conflict;
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::commerce::categories::{Category, SubCategory};
+use crate::commerce::product_rules::{SLUG, is_slug, is_text};
 use crate::database::DatabaseError;
 
 /// The most sub-categories of a category.

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expected_version;
-use super::product_rules::{PRICE_MAX, SLUG, is_sku, is_slug, is_text};
 use crate::api::body;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
@@ -14,6 +13,7 @@ use crate::api::views::Money;
 use crate::commerce::combos::{COMPONENT_QUANTITY_MAX, Combo, ComboKind, Component};
 use crate::commerce::ids;
 use crate::commerce::money::Paise;
+use crate::commerce::product_rules::{PRICE_MAX, SLUG, is_sku, is_slug, is_text};
 use crate::database::DatabaseError;
 
 /// The most products in a combo.

@@ -1,12 +1,13 @@
 //! Coupons, as staff make and change them. One that was made stays: it is switched off, since orders name it.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expected_version;
-use super::product_rules::PRICE_MAX;
 use crate::api::body;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
@@ -14,6 +15,7 @@ use crate::api::routes::Call;
 use crate::api::views::{Money, time};
 use crate::commerce::coupons::{Coupon, Discount};
 use crate::commerce::money::Paise;
+use crate::commerce::product_rules::PRICE_MAX;
 use crate::commerce::records::{Stored, Writes};
 use crate::commerce::stock::{StockAdjustment, coupon_stock};
 
@@ -156,14 +158,24 @@ async fn required(call: &Call) -> Result<Stored<Coupon>, ApiError> {
     found.ok_or(ApiError::NotFound)
 }
 
-async fn view(call: &Call, coupon: &Coupon) -> Result<CouponView, ApiError> {
-    let uses_left = if coupon.is_counted {
-        let stock = call.app.database.stock(&coupon_stock(&coupon.code)).await?;
-        Some(stock.map_or(0, |stock| stock.available))
-    } else {
-        None
-    };
-    Ok(CouponView {
+/// Coupons with what is left of them; the counted ones are asked for all at once.
+async fn views(call: &Call, coupons: &[&Coupon]) -> Result<Vec<CouponView>, ApiError> {
+    let counted = coupons.iter().filter(|coupon| coupon.is_counted);
+    let ids: Vec<_> = counted.map(|coupon| coupon_stock(&coupon.code)).collect();
+    let stocks = call.app.database.stocks(&ids).await?;
+    let left: BTreeMap<_, _> = stocks
+        .iter()
+        .map(|stock| (stock.product_id.as_str(), stock.available))
+        .collect();
+    let views = coupons.iter().map(|coupon| {
+        let available = left.get(coupon_stock(&coupon.code).as_str()).copied();
+        view(coupon, coupon.is_counted.then(|| available.unwrap_or(0)))
+    });
+    Ok(views.collect())
+}
+
+fn view(coupon: &Coupon, uses_left: Option<i64>) -> CouponView {
+    CouponView {
         code: coupon.code.clone(),
         discount: coupon.discount,
         minimum_goods: coupon.minimum_goods.into(),
@@ -171,7 +183,7 @@ async fn view(call: &Call, coupon: &Coupon) -> Result<CouponView, ApiError> {
         ends_at: coupon.ends_at.map(time),
         active: coupon.active,
         uses_left,
-    })
+    }
 }
 
 async fn shown(
@@ -179,7 +191,9 @@ async fn shown(
     status: StatusCode,
     stored: &Stored<Coupon>,
 ) -> Result<Reply, ApiError> {
-    let mut reply = Reply::fresh(status, &view(call, &stored.value).await?)?;
+    let views = views(call, &[&stored.value]).await?;
+    let view = views.into_iter().next().ok_or(ApiError::NotFound)?;
+    let mut reply = Reply::fresh(status, &view)?;
     reply.etag = Some(format!("\"{}\"", stored.version));
     Ok(reply)
 }
@@ -192,10 +206,8 @@ pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
         .list::<Coupon>("all", before, limit + 1)
         .await?;
     let next_cursor = crate::api::next_cursor(&mut found, limit, |one| one.value.code.clone());
-    let mut items = Vec::with_capacity(found.len());
-    for one in &found {
-        items.push(view(&call, &one.value).await?);
-    }
+    let coupons: Vec<_> = found.iter().map(|one| &one.value).collect();
+    let items = views(&call, &coupons).await?;
     Reply::fresh(StatusCode::OK, &CouponPage { items, next_cursor })
 }
 

@@ -8,7 +8,7 @@ use super::{asker, expected_version, refunds};
 use crate::api::auth::wrong_field;
 use crate::api::error::ApiError;
 use crate::api::orders::conflict;
-use crate::api::parameters::{Kind, Parameter};
+use crate::api::parameters::{FROM, Kind, LIMIT, NUMBER_CURSOR, Parameter, TO};
 use crate::api::quotes::QuotedLineView;
 use crate::api::response::Reply;
 use crate::api::routes::Call;
@@ -33,29 +33,21 @@ const STATES: &[&str] = &[
     "returned",
 ];
 
+const STATE: Parameter = Parameter {
+    name: "state",
+    kind: Kind::Choice(STATES),
+    description: "Only those in this state",
+};
+const Q: Parameter = Parameter {
+    name: "q",
+    kind: Kind::Text(254),
+    description: "An order's number, or the phone, the mail address, the name or a word of the name it was placed with",
+};
+
+/// What the export of orders takes.
+pub(in crate::api) const WHICH: &[Parameter] = &[STATE, Q, FROM, TO];
 /// What the list of orders takes.
-pub(in crate::api) const LIST: &[Parameter] = &[
-    Parameter {
-        name: "state",
-        kind: Kind::Choice(STATES),
-        description: "Only those in this state",
-    },
-    Parameter {
-        name: "q",
-        kind: Kind::Text(254),
-        description: "An order's number, or the phone or mail address it was placed with",
-    },
-    Parameter {
-        name: "cursor",
-        kind: Kind::Integer(1, i64::MAX),
-        description: "next_cursor of the page before",
-    },
-    Parameter {
-        name: "limit",
-        kind: Kind::Integer(1, 100),
-        description: "Items of a page",
-    },
-];
+pub(in crate::api) const LIST: &[Parameter] = &[STATE, Q, FROM, TO, NUMBER_CURSOR, LIMIT];
 
 /// Orders.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -267,40 +259,39 @@ async fn required(call: &Call) -> Result<Order, ApiError> {
     found.ok_or(ApiError::NotFound)
 }
 
+/// Which orders a query asks for.
+///
+/// # Errors
+/// [`ApiError::BadParameters`] for times that are none.
+pub(super) fn query_of(call: &Call) -> Result<OrderQuery, ApiError> {
+    let text = call.query.text("q");
+    let phone = text.and_then(contact::phone);
+    let email = text.and_then(contact::email);
+    let number = text.and_then(Order::number_of);
+    let mark = match (text, phone, email, number) {
+        (_, Some(phone), ..) => Some(format!("phone:{phone}")),
+        (_, _, Some(email), _) => Some(format!("email:{email}")),
+        (Some(name), None, None, None) => Some(Order::name_mark(name)),
+        _ => None,
+    };
+    Ok(OrderQuery {
+        state: call.query.text("state").and_then(OrderState::parse),
+        number: number.filter(|_| mark.is_none()),
+        mark,
+        from: call.query.time("from")?,
+        to: call.query.time("to")?,
+        ..OrderQuery::default()
+    })
+}
+
 pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
     let (_, limit) = call.page();
-    let database = &call.app.database;
-    let state = call.query.text("state").and_then(OrderState::parse);
-    let asked = call.query.text("q");
-    let mark = asked.and_then(|text| {
-        let phone = contact::phone(text).map(|phone| format!("phone:{phone}"));
-        phone.or_else(|| contact::email(text).map(|email| format!("email:{email}")))
-    });
-    let mut found = match (asked, &mark) {
-        (Some(text), None) => {
-            let number = Order::number_of(text);
-            let number = number.ok_or_else(|| {
-                conflict(
-                    "unknown_search",
-                    "expected an order's number, a phone or a mail address".to_owned(),
-                )
-            })?;
-            let found = database.order_by_number(number).await?;
-            found
-                .into_iter()
-                .filter(|one| state.is_none_or(|state| state == one.state))
-                .collect()
-        }
-        _ => {
-            let query = OrderQuery {
-                state,
-                mark,
-                before: call.query.number("cursor"),
-                limit: limit + 1,
-            };
-            database.orders(&query).await?
-        }
+    let query = OrderQuery {
+        before: call.query.number("cursor"),
+        limit: limit + 1,
+        ..query_of(&call)?
     };
+    let mut found = call.app.database.orders(&query).await?;
     let next_cursor = next_cursor(&mut found, limit, |order| order.number.to_string());
     let items = found.iter().map(StaffOrderView::from).collect();
     Reply::fresh(StatusCode::OK, &StaffOrderPage { items, next_cursor })

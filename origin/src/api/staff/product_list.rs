@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::error::ApiError;
-use crate::api::parameters::{Kind, Parameter};
+use crate::api::parameters::{CURSOR, Kind, LIMIT, Parameter};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::views::Money;
@@ -19,16 +19,8 @@ pub(in crate::api) const LIST: &[Parameter] = &[
         kind: Kind::Text(100),
         description: "The id, slug or SKU of one product",
     },
-    Parameter {
-        name: "cursor",
-        kind: Kind::Text(64),
-        description: "next_cursor of the page before",
-    },
-    Parameter {
-        name: "limit",
-        kind: Kind::Integer(1, 100),
-        description: "Items of a page",
-    },
+    CURSOR,
+    LIMIT,
 ];
 
 /// A page of products.

@@ -23,8 +23,8 @@ pub(in crate::api) const LIST: &[Parameter] = &[
         kind: Kind::Choice(&["pending", "approved", "rejected"]),
         description: "Where they stand; pending unless said",
     },
-    crate::api::table::CURSOR,
-    crate::api::table::LIMIT,
+    crate::api::parameters::CURSOR,
+    crate::api::parameters::LIMIT,
 ];
 
 /// A page of reviews.

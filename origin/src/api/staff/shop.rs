@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::expected_version;
-use super::product_rules::PRICE_MAX;
 use crate::api::body;
 use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
@@ -14,6 +13,7 @@ use crate::api::routes::Call;
 use crate::api::shop::ShopView;
 use crate::app::App;
 use crate::commerce::money::Paise;
+use crate::commerce::product_rules::PRICE_MAX;
 use crate::commerce::shop::{Notice, SalesMode, ShopSettings};
 use crate::commerce::zones::{ZONES_MAX, Zone, wrong_zone};
 

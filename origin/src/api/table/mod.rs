@@ -11,6 +11,7 @@ macro_rules! json {
             parameters: $parameters,
             body: None,
             takes_picture: false,
+            takes_sheet: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: "application/json",
@@ -31,6 +32,7 @@ macro_rules! other {
             parameters: &[],
             body: None,
             takes_picture: false,
+            takes_sheet: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: $content_type,
@@ -51,6 +53,7 @@ macro_rules! post {
             parameters: &[],
             body: Some(schema_of::<$body>),
             takes_picture: false,
+            takes_sheet: false,
             needs_key: $needs_key,
             status: StatusCode::$status,
             content_type: "application/json",
@@ -71,6 +74,7 @@ macro_rules! own {
             parameters: $parameters,
             body: own!(@schema $($body)?),
             takes_picture: false,
+            takes_sheet: false,
             needs_key: false,
             status: StatusCode::$status,
             content_type: "application/json",
@@ -93,6 +97,7 @@ macro_rules! picture {
             parameters: &[],
             body: None,
             takes_picture: true,
+            takes_sheet: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: "application/json",
@@ -105,18 +110,43 @@ macro_rules! picture {
 /// A row for a file that only staff see.
 macro_rules! private_file {
     ($path:literal, $permission:expr, $content_type:literal, $handler:path, $summary:literal) => {
+        private_file!($path, $permission, &[], $content_type, $handler, $summary)
+    };
+    ($path:literal, $permission:expr, $parameters:expr, $content_type:expr, $handler:path, $summary:literal) => {
         Route {
             path: $path,
             method: Method::GET,
             permission: $permission,
             summary: $summary,
-            parameters: &[],
+            parameters: $parameters,
             body: None,
             takes_picture: false,
+            takes_sheet: false,
             needs_key: false,
             status: StatusCode::OK,
             content_type: $content_type,
             schema: None,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// A row for a POST of a sheet that answers JSON of type `$kind`, never kept.
+macro_rules! sheet {
+    ($path:literal, $permission:expr, $parameters:expr => $kind:ty, $handler:path, $summary:literal) => {
+        Route {
+            path: $path,
+            method: Method::POST,
+            permission: $permission,
+            summary: $summary,
+            parameters: $parameters,
+            body: None,
+            takes_picture: false,
+            takes_sheet: true,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: "application/json",
+            schema: Some(schema_of::<$kind>),
             handler: |call| Box::pin($handler(call)),
         }
     };
@@ -133,7 +163,7 @@ mod system;
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::parameters::{Kind, Parameter};
+use super::parameters::{CURSOR, LIMIT, Parameter};
 use super::permission::Permission;
 use super::routes::Route;
 
@@ -143,16 +173,6 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// Which page of a list that is in order of number or time.
 const PAGE: &[Parameter] = &[CURSOR, LIMIT];
-pub(super) const CURSOR: Parameter = Parameter {
-    name: "cursor",
-    kind: Kind::Text(64),
-    description: "next_cursor of the page before",
-};
-pub(super) const LIMIT: Parameter = Parameter {
-    name: "limit",
-    kind: Kind::Integer(1, 100),
-    description: "Items of a page",
-};
 
 /// Every route of the API. HEAD comes with GET.
 pub fn routes() -> impl Iterator<Item = &'static Route> {

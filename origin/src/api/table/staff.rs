@@ -3,8 +3,8 @@
 use super::super::auth;
 use super::super::staff::{
     access, audit, catalogue as staff_catalogue, categories as staff_categories,
-    combos as staff_combos, coupons, mails, members, orders as staff_orders, product_list,
-    second_factor, shop as staff_shop,
+    combos as staff_combos, coupons, dashboard, exports, imports, mails, members,
+    orders as staff_orders, product_list, second_factor, shop as staff_shop,
 };
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
@@ -78,6 +78,14 @@ pub(super) static ROUTES: &[Route] = &[
         GET "/api/admin/orders", Permission::Staff(Right::Orders), staff_orders::LIST,  => OK staff_orders::StaffOrderPage,
         staff_orders::list, "Orders"
     ),
+    private_file!(
+        "/api/admin/orders/export.csv",
+        Permission::Staff(Right::Export),
+        staff_orders::WHICH,
+        exports::CSV,
+        exports::orders,
+        "Orders as CSV, all that the query asks for"
+    ),
     own!(
         GET "/api/admin/orders/{id}", Permission::Staff(Right::Orders), &[],  => OK staff_orders::StaffOrderView,
         staff_orders::show, "One order"
@@ -105,6 +113,18 @@ pub(super) static ROUTES: &[Route] = &[
         POST "/api/admin/products", Permission::Staff(Right::Catalogue), &[], staff_catalogue::NewProduct => CREATED staff_catalogue::StaffProductView,
         staff_catalogue::create, "Add a product"
     ),
+    private_file!(
+        "/api/admin/products/export.csv",
+        Permission::Staff(Right::Export),
+        &[],
+        exports::CSV,
+        exports::products,
+        "Products as CSV, active or not; the import takes it again"
+    ),
+    sheet!(
+        "/api/admin/products/import", Permission::Staff(Right::Catalogue), imports::PARAMETERS => imports::ImportReport,
+        imports::products, "Add and change products from CSV, all lines or none"
+    ),
     own!(
         GET "/api/admin/products/{id}", Permission::Staff(Right::Catalogue), &[],  => OK staff_catalogue::StaffProductView,
         staff_catalogue::show, "One product, by id, slug or SKU"
@@ -120,6 +140,10 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         POST "/api/admin/products/{id}/stock", Permission::Staff(Right::Catalogue), &[], staff_catalogue::Adjustment => OK staff_catalogue::StockView,
         staff_catalogue::adjust, "Adjust a stock"
+    ),
+    own!(
+        GET "/api/admin/dashboard", Permission::Staff(Right::Dashboard), &[],  => OK dashboard::DashboardView,
+        dashboard::show, "What was sold, where orders stand, what is running out"
     ),
     own!(
         GET "/api/admin/shop", Permission::Staff(Right::Settings), &[],  => OK staff_shop::StaffShopView,

@@ -42,6 +42,10 @@ pub enum Right {
     Settings,
     /// See the audit log, and mails that nobody took.
     Audit,
+    /// Take orders and products out of the shop as files.
+    Export,
+    /// See what was sold.
+    Dashboard,
     /// Add staff and end their access.
     Staff,
 }
@@ -71,6 +75,8 @@ impl Role {
                     | Right::Reviews
                     | Right::Settings
                     | Right::Audit
+                    | Right::Export
+                    | Right::Dashboard
             ),
             Self::Moderator => matches!(right, Right::Orders | Right::Reviews),
         }
@@ -212,6 +218,7 @@ mod tests {
     fn roles_have_the_rights_that_are_named_and_no_others() {
         assert!(Role::SuperAdmin.has(Right::Staff) && !Role::Admin.has(Right::Staff));
         assert!(Role::Moderator.has(Right::Orders) && !Role::Moderator.has(Right::Payments));
+        assert!(Role::Admin.has(Right::Export) && !Role::Moderator.has(Right::Export));
     }
 
     #[test]

@@ -12,9 +12,10 @@ use super::{Answer, Failure};
 use crate::commerce::ids;
 use crate::commerce::orders::Order;
 use crate::commerce::products::ProductSort;
+use crate::commerce::tallies::{Tallies, between};
 
 /// The newest schema this program knows.
-const KNOWN: i64 = 3;
+const KNOWN: i64 = 4;
 /// A lock older than this belongs to a program that died.
 const LOCK_SECONDS: i64 = 60;
 /// How often a lock that another program holds is asked for again.
@@ -78,6 +79,9 @@ async fn steps(database: &Database) -> Answer<String> {
     }
     if found < 3 {
         records(database).await.map_err(DatabaseError::from)?;
+    }
+    if found < 4 {
+        tallies(database).await.map_err(DatabaseError::from)?;
     }
     let version = doc! { "$set": { "version": KNOWN } };
     meta.update_one(doc! { "_id": "schema" }, version)
@@ -209,6 +213,36 @@ async fn records(database: &Database) -> Result<(), Failure> {
         orders.update_one(doc! { "_id": &order.id }, marks).await?;
     }
     Ok(())
+}
+
+/// Step 4: what is counted of orders, when and by whom they were placed, and which products are low or sold out.
+async fn tallies(database: &Database) -> Result<(), Failure> {
+    make(database, &["tallies"]).await?;
+    let collection = database.collection::<Document>("tallies");
+    for (keys, name) in [
+        (doc! { "kind": 1, "key": 1 }, "key"),
+        (doc! { "kind": 1, "value": -1, "key": 1 }, "largest"),
+    ] {
+        collection.create_index(index(keys, name, false)).await?;
+    }
+    let products = database.collection::<Document>("products");
+    let availability = doc! { "availability": 1, "active": 1 };
+    products
+        .create_index(index(availability, "availability", false))
+        .await?;
+    let orders = database.collection::<Document>("orders");
+    let mut all = orders.find(Document::new()).await?;
+    let mut counted = Tallies::new();
+    while let Some(found) = all.try_next().await? {
+        let order: Order = super::products::from_json(&found)?;
+        let placed_at = order.placed_at.as_microsecond();
+        let beside = doc! { "$set": { "marks": order.marks(), "placed_at": placed_at } };
+        orders.update_one(doc! { "_id": &order.id }, beside).await?;
+        for (tally, by) in between(None, &order) {
+            *counted.entry(tally).or_default() += by;
+        }
+    }
+    super::tallies::write_all(database, &counted).await
 }
 
 /// Makes collections that are not there yet.

@@ -10,11 +10,13 @@ mod grounds;
 mod migrations;
 mod order_batches;
 mod orders;
+mod product_batches;
 mod products;
 mod ratings;
 mod records;
 mod sessions;
 mod stock;
+mod tallies;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

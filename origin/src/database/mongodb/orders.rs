@@ -11,10 +11,11 @@ use super::super::DatabaseError;
 use super::error::Failure;
 use super::grounds::Versions;
 use super::products::{from_json, to_json};
-use super::{Answer, Mongo, changes, stock};
+use super::{Answer, Mongo, changes, stock, tallies};
 use crate::commerce::changes::NewChange;
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
 use crate::commerce::reservation::Moved;
+use crate::commerce::tallies::{Tallies, between};
 
 impl Mongo {
     /// See [`super::super::Database::order_by_key`].
@@ -63,7 +64,12 @@ impl Mongo {
 
     /// See [`super::super::Database::orders`].
     pub async fn orders(&self, query: &OrderQuery) -> Answer<Vec<Order>> {
-        let mut filter = doc! { "number": { "$lt": query.before.unwrap_or(i64::MAX) } };
+        let (least, before) = query.numbers();
+        let mut filter = doc! { "number": { "$gte": least, "$lt": before } };
+        if query.from.is_some() || query.to.is_some() {
+            let (from, to) = query.microseconds();
+            filter.insert("placed_at", doc! { "$gte": from, "$lt": to });
+        }
         if let Some(state) = query.state {
             filter.insert("state", state.as_str());
         }
@@ -250,6 +256,11 @@ async fn insert(
     });
     let order_keys = this.collection("order_keys");
     order_keys.insert_many(keys).session(&mut *session).await?;
+    let mut added = Tallies::new();
+    for (tally, by) in new.iter().flat_map(|(_, order)| between(None, order)) {
+        *added.entry(tally).or_default() += by;
+    }
+    tallies::add(this, session, &added).await?;
     let traces = new.iter().map(|(_, order)| NewChange {
         entity: "order",
         entity_id: order.id.clone(),
@@ -290,6 +301,7 @@ async fn take_step(
         .replace_one(doc! { "_id": id }, document(&next)?)
         .session(&mut *session)
         .await?;
+    tallies::add(this, session, &between(Some(&before), &next)).await?;
     let trace = NewChange {
         entity: "order",
         entity_id: next.id.clone(),
@@ -334,6 +346,7 @@ pub(super) fn document(order: &Order) -> Answer<Document> {
         "tracking_token": &order.tracking_token,
         "state": order.state.as_str(),
         "marks": order.marks(),
+        "placed_at": order.placed_at.as_microsecond(),
         "document": to_json(order)?,
     };
     if let Some(expires_at) = order.expires_at {

@@ -44,7 +44,7 @@ impl Mongo {
         self.products(asked).await
     }
 
-    async fn products(&self, asked: Asked) -> Answer<Vec<Product>> {
+    pub(super) async fn products(&self, asked: Asked) -> Answer<Vec<Product>> {
         self.read(move |this, session| {
             Box::pin(async move { this.find_products(session, asked).await })
         })
@@ -294,11 +294,11 @@ async fn append(
     changes::append(this, session, change, at).await
 }
 
-struct Asked {
-    filter: Document,
-    order: Document,
-    limit: i64,
-    hint: Option<String>,
+pub(super) struct Asked {
+    pub(super) filter: Document,
+    pub(super) order: Document,
+    pub(super) limit: i64,
+    pub(super) hint: Option<String>,
 }
 
 fn filter_document(filter: &ProductFilter) -> Document {

@@ -26,6 +26,13 @@ impl Mongo {
             .await
     }
 
+    /// See [`super::super::Database::stocks`].
+    pub async fn stocks(&self, ids: &[String]) -> Answer<Vec<StockRecord>> {
+        let ids = ids.to_vec();
+        self.read(move |this, session| Box::pin(async move { records(this, session, &ids).await }))
+            .await
+    }
+
     /// See [`super::super::Database::stock_movements`].
     pub async fn stock_movements(
         &self,
@@ -183,13 +190,20 @@ pub(super) async fn shelf(
     session: &mut ClientSession,
     ids: &BTreeSet<String>,
 ) -> Result<Shelf, Failure> {
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let ids: Vec<_> = ids.iter().cloned().collect();
+    Ok(Shelf::new(records(this, session, &ids).await?))
+}
+
+async fn records(
+    this: &Mongo,
+    session: &mut ClientSession,
+    ids: &[String],
+) -> Result<Vec<StockRecord>, Failure> {
     let stock = this.collection("stock");
     let find = stock.find(doc! { "_id": { "$in": ids } });
     let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;
-    let records: Vec<_> = documents.iter().map(of_document).collect::<Answer<_>>()?;
-    Ok(Shelf::new(records))
+    Ok(documents.iter().map(of_document).collect::<Answer<_>>()?)
 }
 
 /// Writes what was decided, each movement with its reason: stock, ledger, public words. Answers with the tags of what

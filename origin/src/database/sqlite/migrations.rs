@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::super::error::DatabaseError;
-use super::Answer;
+use super::{Answer, tallies};
 use crate::commerce::ids;
 
 /// Each step runs once, in order; its number is its place, counted from one.
@@ -11,7 +11,11 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_catalogue.sql"),
     include_str!("migrations/0002_orders.sql"),
     include_str!("migrations/0003_records.sql"),
+    include_str!("migrations/0004_tallies.sql"),
 ];
+
+/// The step after which the program fills in what SQL cannot say.
+const FILLED_IN: i64 = 4;
 
 /// Brings the schema up to date under the database's write lock, and answers with the database's id.
 pub(super) fn run(connection: &mut Connection) -> Answer<String> {
@@ -34,6 +38,9 @@ fn run_steps(connection: &mut Connection, steps: &[&str]) -> Answer<String> {
     }
     for step in steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
+    }
+    if found < FILLED_IN && known >= FILLED_IN {
+        tallies::fill_in(&transaction)?;
     }
     put_meta(&transaction, "schema", &known.to_string())?;
     let id = match meta(&transaction, "database_id")? {
@@ -70,7 +77,11 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         let id = run_steps(&mut connection, &STEPS[..2]).unwrap();
         let old = r#"INSERT INTO orders (number, id, tracking_token, state, document) VALUES
-                (7, 'a', 'b', 'confirmed', '{"contact":{"phone":"9876543210","email":"m@example.in"}}');
+                (7, 'a', 'b', 'confirmed', '{"id":"a","number":7,"tracking_token":"b","state":"confirmed",
+                    "contact":{"name":"Meena Kumari","phone":"9876543210","email":"m@example.in"},
+                    "address":{"line1":"1","line2":"","city":"c","state":"s","pincode":"626123"},"payment":"bank_transfer",
+                    "quote":{"lines":[],"goods":900,"saved":0,"packing":0,"rounding":0,"total":900},"history":[],
+                    "placed_at":"2026-11-08T18:30:00Z","expires_at":null,"version":1}');
             INSERT INTO order_keys (key, body_hash, order_number) VALUES ('k', 'h', 7);
             INSERT INTO products VALUES ('p', 's', 'k', 'c', 1, 0, 1, 'low', 0, 0, 0, '', 0, 0, 1, '{}');
             INSERT INTO stock VALUES ('p', 5, 2, 1);
@@ -99,5 +110,19 @@ mod tests {
             5
         );
         assert_eq!(number("SELECT count(*) FROM order_keys"), 1);
+        let filled_in = [
+            (
+                "SELECT number FROM order_marks WHERE mark = 'name:kumari'",
+                7,
+            ),
+            ("SELECT placed_at / 1000000 FROM orders", 1_794_162_600),
+            (
+                "SELECT value FROM tallies WHERE kind = 'revenue_by_day' AND key = '2026-11-09'",
+                900,
+            ),
+        ];
+        for (sql, wanted) in filled_in {
+            assert_eq!(number(sql), wanted, "{sql}");
+        }
     }
 }

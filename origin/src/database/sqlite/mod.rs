@@ -6,6 +6,7 @@ mod changes;
 mod combos;
 mod migrations;
 mod orders;
+mod product_batches;
 mod products;
 mod ratings;
 mod readers;
@@ -13,6 +14,7 @@ mod records;
 mod rows;
 mod shop;
 mod stock;
+mod tallies;
 mod writer;
 
 use std::sync::Arc;

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::error::DatabaseError;
-use super::{Answer, Sqlite, changes, rows, stock};
+use super::{Answer, Sqlite, changes, rows, stock, tallies};
 use crate::commerce::basis::{Basis, Ground};
 use crate::commerce::changes::NewChange;
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderState, OrderStep, Placed};
+use crate::commerce::tallies::between;
 
 impl Sqlite {
     /// See [`super::super::Database::place_order`].
@@ -116,8 +117,8 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
     let tags = stock::put_shelf(connection, &shelf, &moved, &reason, new.at)?;
     connection
         .prepare_cached(
-            "INSERT INTO orders (number, id, tracking_token, state, expires_at, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO orders (number, id, tracking_token, state, expires_at, document, placed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             order.number,
@@ -125,7 +126,8 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
             order.tracking_token,
             order.state.as_str(),
             order.expires_at.map(Timestamp::as_microsecond),
-            rows::to_document(&order)?
+            rows::to_document(&order)?,
+            order.placed_at.as_microsecond()
         ])?;
     connection
         .prepare_cached(
@@ -142,6 +144,7 @@ fn place(connection: &Connection, new: &NewOrder) -> Answer<Placed> {
     for text in order.marks() {
         mark.execute(params![text, order.number])?;
     }
+    tallies::add(connection, &between(None, &order))?;
     append(connection, &order, tags, new.at)?;
     Ok(Placed::New(order))
 }
@@ -210,6 +213,7 @@ fn take_step(
             next.expires_at.map(Timestamp::as_microsecond),
             rows::to_document(&next)?
         ])?;
+    tallies::add(connection, &between(Some(&before), &next))?;
     append(connection, &next, tags, at)?;
     Ok(next)
 }
@@ -231,19 +235,29 @@ fn page(connection: &Connection, query: &OrderQuery) -> Answer<Vec<Order>> {
         }
         None => "orders WHERE ?2 = '' AND orders.number",
     };
+    let time = match (query.from, query.to) {
+        (None, None) => "?6 < ?7",
+        _ => "placed_at >= ?6 AND placed_at < ?7",
+    };
     let state = match query.state {
         Some(_) => "state = ?3",
         None => "?3 = ''",
     };
     let sql = format!(
-        "SELECT document FROM {from} < ?1 AND {state} ORDER BY orders.number DESC LIMIT ?4"
+        "SELECT document FROM {from} < ?1 AND orders.number >= ?5 AND {state} AND {time}
+         ORDER BY orders.number DESC LIMIT ?4"
     );
+    let (least, before) = query.numbers();
+    let (from, to) = query.microseconds();
     let mut statement = connection.prepare_cached(&sql)?;
     let values = params![
-        query.before.unwrap_or(i64::MAX),
+        before,
         query.mark.as_deref().unwrap_or_default(),
         query.state.map_or("", OrderState::as_str),
-        query.limit
+        query.limit,
+        least,
+        from,
+        to
     ];
     let found = statement.query_map(values, |row| Ok(order(row)))?;
     found.map(|order| order?).collect()

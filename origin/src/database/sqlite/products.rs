@@ -156,7 +156,7 @@ fn patch_in(
 }
 
 /// Writes a product that takes the place of another, with the change that this is.
-fn put_changed(
+pub(super) fn put_changed(
     connection: &Connection,
     before: &Product,
     after: &Product,
@@ -180,7 +180,12 @@ pub(super) fn put_rated(
     append(connection, &after.id, tags, at)
 }
 
-fn append(connection: &Connection, id: &str, tags: Vec<String>, at: Timestamp) -> Answer<()> {
+pub(super) fn append(
+    connection: &Connection,
+    id: &str,
+    tags: Vec<String>,
+    at: Timestamp,
+) -> Answer<()> {
     let change = NewChange {
         entity: "product",
         entity_id: id.to_owned(),
@@ -197,7 +202,7 @@ pub(super) fn required(connection: &Connection, id: &str) -> Answer<Product> {
     })
 }
 
-fn one(connection: &Connection, condition: &str, key: &str) -> Answer<Option<Product>> {
+pub(super) fn one(connection: &Connection, condition: &str, key: &str) -> Answer<Option<Product>> {
     let sql = format!(
         "SELECT {} FROM products WHERE {condition} LIMIT 1",
         rows::PRODUCT

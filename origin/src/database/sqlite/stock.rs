@@ -20,6 +20,16 @@ impl Sqlite {
         self.read(move |connection| record(connection, &id)).await
     }
 
+    /// See [`super::super::Database::stocks`].
+    pub async fn stocks(&self, ids: &[String]) -> Answer<Vec<StockRecord>> {
+        let ids = ids.to_vec();
+        self.read(move |connection| {
+            let found = ids.iter().map(|id| record(connection, id));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
     /// See [`super::super::Database::stock_movements`].
     pub async fn stock_movements(
         &self,

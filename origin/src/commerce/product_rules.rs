@@ -1,38 +1,37 @@
 //! How the fields of a product must be.
 
-use crate::api::error::FieldError;
-use crate::commerce::products::Product;
+use super::products::Product;
 
 /// The dearest that anything is, in paise: ten million rupees.
-pub(super) const PRICE_MAX: i64 = 1_000_000_000;
+pub const PRICE_MAX: i64 = 1_000_000_000;
 
-/// What is wrong with a product, by field.
-pub(super) fn problems(product: &Product) -> Vec<FieldError> {
+/// What is wrong with a product: each field, and what is expected there.
+pub fn problems(product: &Product) -> Vec<(&'static str, &'static str)> {
     let rules = rules_of_names(product)
         .into_iter()
         .chain(rules_of_details(product));
     let wrong = rules.filter(|(_, holds, _)| !holds);
     wrong
-        .map(|(field, _, expected)| {
-            let detail = format!("expected {expected}");
-            FieldError::at(format!("/{field}"), "invalid_field", detail)
-        })
+        .map(|(field, _, expected)| (field, expected))
         .collect()
 }
 
 /// A field, whether it is as it must be, and how that is.
 type Rule = (&'static str, bool, &'static str);
 
-pub(super) fn is_text(text: &str, least: usize, most: usize) -> bool {
+/// Whether a text is of so many characters, none of them a control character but line feeds.
+pub fn is_text(text: &str, least: usize, most: usize) -> bool {
     let is_plain = !text.chars().any(|c| c.is_control() && c != '\n');
     is_plain && (least..=most).contains(&text.chars().count())
 }
 
-pub(super) fn is_sku(text: &str) -> bool {
+/// Whether a text is an article number.
+pub fn is_sku(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-pub(super) fn is_slug(text: &str) -> bool {
+/// Whether a text is a name in URLs.
+pub fn is_slug(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=100).contains(&text.len()) && text.bytes().all(fits)
 }
@@ -67,7 +66,7 @@ fn rules_of_names(product: &Product) -> [Rule; 7] {
 }
 
 /// How a name in URLs is.
-pub(super) const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
+pub const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
 
 fn rules_of_details(product: &Product) -> [Rule; 6] {
     let (tags, notes) = (&product.tags, &product.safety_notes);
