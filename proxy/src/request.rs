@@ -224,7 +224,7 @@ fn ask<'a>(
     }
     let has_body = fields.contains_key(header::CONTENT_LENGTH)
         || fields.contains_key(header::TRANSFER_ENCODING);
-    let is_special = [header::AUTHORIZATION, header::RANGE, header::UPGRADE]
+    let is_special = [header::AUTHORIZATION, header::UPGRADE]
         .iter()
         .any(|name| fields.contains_key(name));
     if has_body || is_special {

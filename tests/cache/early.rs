@@ -42,7 +42,7 @@ const LINES: [&str; 22] = [
     "DELETE /api/categories HTTP/1.1",
 ];
 
-const FIELDS: [&str; 46] = [
+const FIELDS: [&str; 48] = [
     "",
     "Accept-Encoding: gzip\r\n",
     "Accept-Encoding: br;q=0.5, gzip;q=0.9\r\n",
@@ -56,14 +56,16 @@ const FIELDS: [&str; 46] = [
     "If-None-Match: W/ETAG\r\n",
     "If-None-Match: \"x\"\r\nIf-None-Match: ETAG\r\n",
     "if-none-match:   ETAG  \r\n",
-    "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\n",
+    "If-Modified-Since: Sat, 06 Nov 2094 08:49:37 GMT\r\n",
     "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
     "If-Modified-Since: yesterday\r\n",
-    "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\nIf-Modified-Since: x\r\n",
+    "If-Modified-Since: Sat, 06 Nov 2094 08:49:37 GMT\r\nIf-Modified-Since: x\r\n",
     "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
     "If-Match: \"other\"\r\n",
     "Range: bytes=0-9\r\n",
     "Range: bytes=0-9\r\nIf-Range: ETAG\r\n",
+    "Range: bytes=-9\r\nAccept-Encoding: br\r\n",
+    "Range: bytes=99999999-\r\n",
     "Cache-Control: only-if-cached\r\n",
     "Cache-Control: no-cache\r\nPragma: no-cache\r\n",
     "Authorization: Bearer a\r\n",

@@ -1,5 +1,6 @@
 //! Stage `cache`: hits, codings, purges, stale answers.
 
+mod conditions;
 mod early;
 
 use std::sync::Arc;

@@ -20,13 +20,12 @@ use crate::request;
 use crate::respond::stored::{Choice, write_field};
 
 /// Fields that ask for more than a stored answer, or of which two programs might think differently.
-const NOT_PLAIN: [&str; 14] = [
+const NOT_PLAIN: [&str; 13] = [
     "authorization",
     "cache-control",
     "content-length",
     "expect",
     "if-match",
-    "if-modified-since",
     "if-range",
     "if-unmodified-since",
     "pragma",
@@ -39,10 +38,11 @@ const NOT_PLAIN: [&str; 14] = [
 
 /// Fields that decide something of such a request. The others are not even copied: whoever lets another one decide adds it
 /// here, and to the fields in `tests/cache/early.rs`.
-static LOOKED_AT: [HeaderName; 8] = [
+static LOOKED_AT: [HeaderName; 9] = [
     header::HOST,
     header::ACCEPT_ENCODING,
     header::COOKIE,
+    header::IF_MODIFIED_SINCE,
     header::IF_NONE_MATCH,
     header::ORIGIN,
     headers::FORWARDED_FOR,
@@ -102,7 +102,7 @@ pub(super) fn find(
     let now = edge.clock.now_microseconds();
     let entry = edge.cache.fresh(&key, now)?;
     let request = parts(method, uri, parsed)?;
-    let choice = Choice::of(&request.headers, &entry);
+    let choice = Choice::of(&request, &entry);
     let head = edge.respond.head(&choice)?;
     let mut context = Context::new(now);
     request::identify(edge, &request.headers, arrival, &mut context);
@@ -116,7 +116,7 @@ pub(super) fn find(
     context.age_seconds = Some(entry.age_seconds(now));
     context.cache_status = Some(hit::status(&entry, now));
     edge.cache.count_hit();
-    let body = choice.body(&request.method).cloned().unwrap_or_default();
+    let body = choice.body(&request.method).unwrap_or_default();
     let security = edge.respond.security_text.clone();
     Some(Box::new(Hit {
         request_bytes,

@@ -134,6 +134,9 @@ impl Entry {
         }
         if self.is_negotiated() {
             fields.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        } else if self.status == StatusCode::OK {
+            // Where there are codings, a part would be one of another body than is sent as the whole.
+            fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }
         if let Some(etag) = self.etag_in(coding).and_then(|etag| etag.parse().ok()) {
             fields.insert(header::ETAG, etag);

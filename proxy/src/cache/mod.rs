@@ -14,6 +14,7 @@ pub mod key;
 mod marks;
 pub mod policy;
 pub mod purge;
+pub mod range;
 
 use std::sync::Arc;
 use std::time::Duration;

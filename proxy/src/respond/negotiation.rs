@@ -40,10 +40,17 @@ pub fn unmark(etag: &str) -> String {
     bare.map_or_else(|| etag.to_owned(), |bare| format!("{bare}\""))
 }
 
-/// The coding with the highest quality value; among equals brotli before gzip before identity.
-pub fn best(request: &HeaderMap) -> Coding {
-    let mut quality = [None::<f32>; 3];
-    let mut any = None;
+/// What a client says of each coding, between 0 and 1; `None` where it says nothing.
+#[derive(Default)]
+struct Accepted {
+    brotli: Option<f32>,
+    gzip: Option<f32>,
+    identity: Option<f32>,
+    any: Option<f32>,
+}
+
+fn accepted(request: &HeaderMap) -> Accepted {
+    let mut accepted = Accepted::default();
     let fields = request
         .get_all(header::ACCEPT_ENCODING)
         .iter()
@@ -54,18 +61,26 @@ pub fn best(request: &HeaderMap) -> Coding {
             .trim()
             .strip_prefix("q=")
             .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
-        match name.trim().to_ascii_lowercase().as_str() {
-            "br" => quality[0] = Some(q),
-            "gzip" | "x-gzip" => quality[1] = Some(q),
-            "identity" => quality[2] = Some(q),
-            "*" => any = Some(q),
-            _ => {}
-        }
+        let is = |coding: &str| name.trim().eq_ignore_ascii_case(coding);
+        let said = match () {
+            () if is("br") => &mut accepted.brotli,
+            () if is("gzip") || is("x-gzip") => &mut accepted.gzip,
+            () if is("identity") => &mut accepted.identity,
+            () if is("*") => &mut accepted.any,
+            () => continue,
+        };
+        *said = Some(q);
     }
-    let of = |place: usize, absent: f32| quality[place].or(any).unwrap_or(absent);
-    let (brotli, gzip) = (of(0, 0.0), of(1, 0.0));
+    accepted
+}
+
+/// The coding with the highest quality value; among equals brotli before gzip before identity.
+pub fn best(request: &HeaderMap) -> Coding {
+    let accepted = accepted(request);
+    let of = |said: Option<f32>| said.or(accepted.any).unwrap_or(0.0);
+    let (brotli, gzip) = (of(accepted.brotli), of(accepted.gzip));
     // Identity is acceptable unless it is named; where it is not preferred by name, any coding goes before it.
-    let identity = quality[2].unwrap_or(0.0);
+    let identity = accepted.identity.unwrap_or(0.0);
     if brotli > 0.0 && brotli >= gzip && brotli >= identity {
         Coding::Brotli
     } else if gzip > 0.0 && gzip >= identity {
@@ -73,6 +88,12 @@ pub fn best(request: &HeaderMap) -> Coding {
     } else {
         Coding::Identity
     }
+}
+
+/// Whether a client takes a body as it is: only a quality of 0 says that it does not.
+pub fn takes_identity(request: &HeaderMap) -> bool {
+    let accepted = accepted(request);
+    accepted.identity.or(accepted.any) != Some(0.0)
 }
 
 /// Whether a body of this type becomes smaller by compression. Event streams stay as they are: a coding would hold
@@ -129,6 +150,21 @@ mod tests {
         assert_eq!(of(""), Coding::Identity);
         assert_eq!(of("gzip;q=nonsense"), Coding::Identity);
         assert_eq!(best(&HeaderMap::new()), Coding::Identity);
+    }
+
+    #[test]
+    fn a_body_as_it_is_suits_whoever_does_not_refuse_it() {
+        for (value, takes) in [
+            ("gzip", true),
+            ("", true),
+            ("gzip, identity;q=0", false),
+            ("gzip, *;q=0", false),
+            ("identity, *;q=0", true),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::ACCEPT_ENCODING, value.parse().unwrap());
+            assert_eq!(takes_identity(&fields), takes, "{value}");
+        }
     }
 
     #[test]

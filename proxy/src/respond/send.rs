@@ -40,8 +40,8 @@ impl Respond {
     ) -> Result<()> {
         context.age_seconds = Some(entry.age_seconds(now));
         let request = session.req_header();
-        let choice = Choice::of(&request.headers, entry);
-        let body = choice.body(&request.method).cloned();
+        let choice = Choice::of(request, entry);
+        let body = choice.body(&request.method);
         self.send(session, context, choice.status(), choice.fields(), body)
             .await
     }

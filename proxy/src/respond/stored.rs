@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::{BufMut as _, Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::negotiation::{self, Coding};
 use super::{Respond, send};
 use crate::cache::entry::Entry;
+use crate::cache::range::{self, Wanted};
 
 /// Fields that the edge sets on some of its answers and not on others. Where a stored answer has one of its own, nothing is
 /// written in advance.
@@ -27,6 +29,10 @@ enum Need {
     Whole,
     /// The news that what it has is current.
     NotModified,
+    /// A part of the body, by its first and last byte.
+    Part(usize, usize),
+    /// The news that there is no such part.
+    NoSuchPart,
 }
 
 /// What one request gets of an entry.
@@ -39,13 +45,34 @@ pub struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// By the codings that the client takes and by what it says it has.
-    pub fn of(request: &HeaderMap, entry: &'a Entry) -> Self {
-        let (body, coding) = entry.body(negotiation::best(request));
-        let need = if entry.status == StatusCode::OK && has_it(request, entry, coding) {
-            Need::NotModified
-        } else {
-            Need::Whole
+    /// By the codings that the client takes, by what it says it has, and by the part that it asks for.
+    pub fn of(request: &Parts, entry: &'a Entry) -> Self {
+        let fields = &request.headers;
+        let (body, coding) = entry.body(negotiation::best(fields));
+        let whole = Self {
+            entry,
+            body,
+            coding,
+            need: Need::Whole,
+        };
+        if entry.status != StatusCode::OK {
+            return whole;
+        }
+        if has_it(fields, entry, coding) || has_since(fields, entry) {
+            return Self {
+                need: Need::NotModified,
+                ..whole
+            };
+        }
+        // Only a GET has parts (RFC 9110 14.2), and only for whoever takes the body as it is.
+        if request.method != Method::GET || !negotiation::takes_identity(fields) {
+            return whole;
+        }
+        let (body, coding) = (&entry.bodies.identity, Coding::Identity);
+        let need = match range::wanted(fields, entry.etag.as_deref(), body.len()) {
+            Wanted::Whole => return whole,
+            Wanted::Part { first, last } => Need::Part(first, last),
+            Wanted::Nothing => Need::NoSuchPart,
         };
         Self {
             entry,
@@ -60,35 +87,61 @@ impl<'a> Choice<'a> {
         match self.need {
             Need::Whole => self.entry.status,
             Need::NotModified => StatusCode::NOT_MODIFIED,
+            Need::Part(..) => StatusCode::PARTIAL_CONTENT,
+            Need::NoSuchPart => StatusCode::RANGE_NOT_SATISFIABLE,
         }
     }
 
     /// The entry's fields as they are sent with it, all that are the same for every request.
     pub fn fields(&self) -> HeaderMap {
         let mut fields = self.entry.fields(self.coding);
-        if self.need == Need::NotModified {
-            fields.remove(header::CONTENT_TYPE);
-            fields.remove(header::CONTENT_ENCODING);
-        } else {
-            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        let length = self.body.len();
+        let (content_length, range) = match self.need {
+            Need::NotModified => {
+                fields.remove(header::CONTENT_TYPE);
+                fields.remove(header::CONTENT_ENCODING);
+                return fields;
+            }
+            Need::Whole => (length, None),
+            Need::Part(first, last) => {
+                let range = format!("bytes {first}-{last}/{length}");
+                (last + 1 - first, Some(range))
+            }
+            Need::NoSuchPart => {
+                // Whatever describes the body describes none that is sent.
+                fields = HeaderMap::new();
+                fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                (0, Some(format!("bytes */{length}")))
+            }
+        };
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(content_length));
+        if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
+            fields.insert(header::CONTENT_RANGE, range);
         }
         fields
     }
 
     /// The body, if the answer has one.
-    pub fn body(&self, method: &Method) -> Option<&'a Bytes> {
-        (self.need == Need::Whole && method != Method::HEAD).then_some(self.body)
+    pub fn body(&self, method: &Method) -> Option<Bytes> {
+        match self.need {
+            Need::Whole => (method != Method::HEAD).then(|| self.body.clone()),
+            Need::Part(first, last) => Some(self.body.slice(first..=last)),
+            Need::NotModified => None,
+            Need::NoSuchPart => Some(Bytes::new()),
+        }
     }
 
-    fn slot(&self) -> &'a ArcSwapOption<Head> {
+    /// Where its head is kept; heads of parts are not.
+    fn slot(&self) -> Option<&'a ArcSwapOption<Head>> {
         let [whole, not_modified] = match self.coding {
             Coding::Identity => &self.entry.heads.0[0],
             Coding::Gzip => &self.entry.heads.0[1],
             Coding::Brotli => &self.entry.heads.0[2],
         };
         match self.need {
-            Need::Whole => whole,
-            Need::NotModified => not_modified,
+            Need::Whole => Some(whole),
+            Need::NotModified => Some(not_modified),
+            Need::Part(..) | Need::NoSuchPart => None,
         }
     }
 }
@@ -111,6 +164,21 @@ fn has_it(request: &HeaderMap, entry: &Entry, coding: Coding) -> bool {
     named.any(|tag| tag == "*" || tag == etag)
 }
 
+/// Whether `If-Modified-Since` is not before the entry's `Last-Modified`. A request that names entity tags means those, and a
+/// date that cannot be read, or one of several, means nothing (RFC 9110 13.1.3).
+fn has_since(request: &HeaderMap, entry: &Entry) -> bool {
+    let mut named = request.get_all(header::IF_MODIFIED_SINCE).iter();
+    let (Some(since), None) = (named.next(), named.next()) else {
+        return false;
+    };
+    let moment = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let modified = entry.headers.get(header::LAST_MODIFIED).and_then(moment);
+    let (Some(since), Some(modified)) = (moment(since), modified) else {
+        return false;
+    };
+    !request.contains_key(header::IF_NONE_MATCH) && modified <= since
+}
+
 /// Status line and fields of an entry as bytes, up to what differs between requests.
 #[derive(Debug)]
 pub struct Head {
@@ -131,9 +199,10 @@ impl Clone for Heads {
 
 impl Respond {
     /// The head of what a request gets, as far as it is the same for every request; behind it belong [`Self::security_text`],
-    /// the fields of this one answer and an empty line. `None` for an entry with fields that these could contradict.
+    /// the fields of this one answer and an empty line. `None` for parts, and for an entry with
+    /// fields that these could contradict.
     pub fn head(&self, choice: &Choice<'_>) -> Option<Bytes> {
-        let slot = choice.slot();
+        let slot = choice.slot()?;
         let written = slot.load();
         if let Some(head) = written
             .as_ref()
@@ -186,101 +255,4 @@ pub fn write_field(text: &mut BytesMut, name: &HeaderName, value: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::cache::entry::Bodies;
-    use crate::cache::policy::Lifetime;
-    use crate::respond::{Config, Field};
-
-    fn entry(fields: &[(&'static str, &'static str)]) -> Entry {
-        let fields = fields.iter().map(|(name, value)| {
-            let name = HeaderName::from_static(name);
-            (name, HeaderValue::from_static(value))
-        });
-        Entry {
-            status: StatusCode::OK,
-            headers: fields.collect(),
-            etag: Some("\"v\"".to_owned()),
-            bodies: Bodies {
-                identity: Bytes::from_static(b"body"),
-                gzip: Some(Bytes::from_static(b"gz")),
-                brotli: None,
-            },
-            tags: Vec::new(),
-            sequence: 0,
-            purges: 0,
-            stored_at: 0,
-            age: Duration::ZERO,
-            lifetime: Lifetime {
-                fresh: Duration::from_secs(9),
-                stale_while_revalidate: Duration::ZERO,
-                stale_if_error: Duration::ZERO,
-            },
-            seen_current: crate::cache::purge::SeenCurrent::default(),
-            heads: Heads::default(),
-        }
-    }
-
-    fn respond(name: &str, value: &str) -> Respond {
-        Respond::new(&Config {
-            security_headers: vec![Field {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            }],
-            compress_bytes_min: 0,
-        })
-    }
-
-    fn request(name: HeaderName, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
-    }
-
-    fn head(respond: &Respond, entry: &Entry, request: &HeaderMap) -> Option<String> {
-        let head = respond.head(&Choice::of(request, entry))?;
-        Some(String::from_utf8(head.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn each_coding_and_the_news_that_nothing_changed_have_heads_of_their_own() {
-        let entry = entry(&[("content-type", "text/plain"), ("x-kept", "1")]);
-        let respond = respond("x-own", "a");
-        let heads = [
-            request(header::ACCEPT, "*/*"),
-            request(header::ACCEPT_ENCODING, "gzip"),
-            request(header::IF_NONE_MATCH, "W/\"v\""),
-            request(header::IF_NONE_MATCH, "\"v-gzip\""),
-        ];
-        for _ in 0..2 {
-            let heads = heads
-                .each_ref()
-                .map(|request| head(&respond, &entry, request));
-            insta::assert_debug_snapshot!("heads", heads);
-        }
-        assert_eq!(respond.security_text, "x-own: a\r\n");
-    }
-
-    #[test]
-    fn a_head_that_was_written_under_other_settings_is_not_sent() {
-        let entry = entry(&[("x-one", "stored"), ("x-two", "stored")]);
-        let none = HeaderMap::new();
-        let (one, two) = (respond("X-One", "a"), respond("X-Two", "a"));
-        let said = |respond: &Respond| head(respond, &entry, &none).unwrap();
-        for _ in 0..2 {
-            assert!(!said(&one).contains("x-one") && said(&one).contains("x-two: stored"));
-            assert!(!said(&two).contains("x-two") && said(&two).contains("x-one: stored"));
-        }
-    }
-
-    #[test]
-    fn nothing_is_written_in_advance_where_the_edge_may_have_to_contradict_it() {
-        let respond = respond("x-own", "a");
-        for name in ["strict-transport-security", "access-control-allow-origin"] {
-            assert_eq!(
-                head(&respond, &entry(&[(name, "*")]), &HeaderMap::new()),
-                None
-            );
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,82 @@
+//! Dates and parts from the cache, of an origin that a test writes byte by byte.
+
+use anyhow::Result;
+use crackers_tests::lone_edge::{lone_edge, raw_origin};
+use crackers_tests::raw;
+
+const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nCDN-Cache-Control: max-age=300\r\nETag: \"v1\"\r\n\
+    Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789";
+
+/// The statuses of the answers to requests for one path with these fields, one after the other on one connection, and all bytes.
+fn ask(port: u16, fields: &[&str]) -> Result<(Vec<u16>, String)> {
+    let requests: String = fields
+        .iter()
+        .map(|fields| format!("GET /a HTTP/1.1\r\nHost: shop\r\n{fields}\r\n"))
+        .collect();
+    let last = "GET /health HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    let (answers, _) = raw::exchange(port, format!("{requests}{last}").as_bytes())?;
+    let starts = answers.match_indices("HTTP/1.1 ");
+    let statuses =
+        starts.filter_map(|(at, start)| answers.get(at + start.len()..)?.get(..3)?.parse().ok());
+    let mut statuses: Vec<u16> = statuses.collect();
+    statuses.pop();
+    Ok((statuses, answers))
+}
+
+#[test]
+fn a_stored_answer_meets_dates_and_gives_parts_on_both_ways() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_edge, port) = lone_edge(folder.path(), raw_origin(TEXT)?)?;
+    assert_eq!(ask(port, &[""])?.0, [200]);
+    for way in ["", "Connection: keep-alive, x-slow\r\n"] {
+        let fields = [
+            "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            "If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
+            "Range: bytes=2-4\r\n",
+            "Range: bytes=-3\r\nIf-Range: \"v1\"\r\n",
+            "Range: bytes=-3\r\nIf-Range: \"v2\"\r\n",
+            "Range: bytes=0-1,4-5\r\n",
+            "Range: bytes=10-\r\n",
+            "",
+        ]
+        .map(|fields| format!("{fields}{way}"));
+        let (statuses, answers) = ask(port, &fields.each_ref().map(String::as_str))?;
+        assert_eq!(
+            statuses,
+            [304, 200, 206, 206, 200, 200, 416, 200],
+            "{way:?} {answers}"
+        );
+        for said in [
+            "bytes 2-4/10",
+            "\r\n\r\n234HTTP",
+            "bytes 7-9/10",
+            "\r\n\r\n789HTTP",
+            "bytes */10",
+            "accept-ranges: bytes",
+        ] {
+            assert!(
+                answers.to_lowercase().contains(&said.to_lowercase()),
+                "{said} {answers}"
+            );
+        }
+        assert_eq!(
+            answers.matches("cache-status: crackers; hit").count(),
+            8,
+            "{answers}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_request_for_a_part_stores_the_whole() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_edge, port) = lone_edge(folder.path(), raw_origin(TEXT)?)?;
+    let (statuses, answers) = ask(port, &["Range: bytes=2-4\r\n", ""])?;
+    assert_eq!(statuses, [206, 200], "{answers}");
+    assert!(
+        answers.contains("fwd=uri-miss; stored") && answers.contains("crackers; hit"),
+        "{answers}"
+    );
+    Ok(())
+}
