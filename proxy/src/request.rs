@@ -232,7 +232,7 @@ fn ask<'a>(
     }
     let (key, route) =
         key(edge, context.arrival.scheme(), host(request), &request.uri).ok_or("bypass")?;
-    let mut sent = cache::fetch_fields(fields);
+    let mut sent = edge.cache.fetch_fields(fields);
     for (name, value) in provenance(fields, &from(request, context)) {
         sent.insert(name, value);
     }

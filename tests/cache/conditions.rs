@@ -1,4 +1,4 @@
-//! Dates and parts from the cache, of an origin that a test writes byte by byte.
+//! Dates, parts and variants from the cache, of an origin that a test writes byte by byte.
 
 use anyhow::Result;
 use crackers_tests::lone_edge::{lone_edge, raw_origin};
@@ -78,5 +78,25 @@ fn the_first_request_for_a_part_stores_the_whole() -> Result<()> {
         answers.contains("fwd=uri-miss; stored") && answers.contains("crackers; hit"),
         "{answers}"
     );
+    Ok(())
+}
+
+#[test]
+fn what_depends_on_the_language_is_kept_for_each_language() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let varying = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nCDN-Cache-Control: max-age=300\r\n\
+        Vary: Accept-Language\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+    let (_edge, port) = lone_edge(folder.path(), raw_origin(varying)?)?;
+    let fields = ["ta", "en", "en", "ta"].map(|tongue| format!("Accept-Language: {tongue}\r\n"));
+    let (statuses, answers) = ask(port, &fields.each_ref().map(String::as_str))?;
+    assert_eq!(statuses, [200; 4], "{answers}");
+    for (said, times) in [
+        ("fwd=uri-miss; stored", 1),
+        ("fwd=vary-miss; stored", 1),
+        ("crackers; hit", 2),
+        ("vary: accept-language", 4),
+    ] {
+        assert_eq!(answers.matches(said).count(), times, "{said} {answers}");
+    }
     Ok(())
 }

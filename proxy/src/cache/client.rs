@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::Cache;
 use super::fetch::Fetched;
 use crate::respond::negotiation::unmark;
 
@@ -29,19 +30,21 @@ pub(super) fn is_for(request: &HeaderMap, fetched: &Fetched) -> bool {
     !request.contains_key(header::COOKIE) && !fetched.headers.contains_key(header::VARY)
 }
 
-/// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.
-pub fn fetch_fields(client: &HeaderMap) -> HeaderMap {
-    let mut fields = HeaderMap::new();
-    for name in [header::HOST, header::ACCEPT, header::USER_AGENT] {
-        if let Some(value) = client.get(&name) {
-            fields.insert(name, value.clone());
+impl Cache {
+    /// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.
+    pub fn fetch_fields(&self, client: &HeaderMap) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for name in [header::HOST, header::USER_AGENT].iter().chain(&self.vary) {
+            for value in client.get_all(name) {
+                fields.append(name, value.clone());
+            }
         }
+        fields.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
+        fields
     }
-    fields.insert(
-        header::ACCEPT_ENCODING,
-        HeaderValue::from_static("identity"),
-    );
-    fields
 }
 
 /// Takes the mark of a coding off the entity tags of a conditional request.

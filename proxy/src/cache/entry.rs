@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::policy::Lifetime;
 use super::purge::SeenCurrent;
+use super::vary::Values;
 use crate::respond::negotiation::Coding;
 use crate::respond::stored::Heads;
 
@@ -21,6 +22,8 @@ pub struct Entry {
     pub etag: Option<String>,
     /// The body in each coding.
     pub bodies: Bodies,
+    /// What the request that it was fetched for says in the fields that it depends on.
+    pub vary: Values,
     /// What it was made of.
     pub tags: Vec<String>,
     /// The `changes` sequence that it is at least as new as.
@@ -132,9 +135,14 @@ impl Entry {
         if let Some(token) = coding.token() {
             fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
         }
-        if self.is_negotiated() {
-            fields.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        } else if self.status == StatusCode::OK {
+        let by_coding = self.is_negotiated().then_some("Accept-Encoding");
+        let others = self.vary.iter().map(|(name, _)| name.as_str());
+        let vary: Vec<_> = others.chain(by_coding).collect();
+        let value = HeaderValue::try_from(vary.join(", ")).ok();
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            fields.insert(header::VARY, value);
+        }
+        if !self.is_negotiated() && self.status == StatusCode::OK {
             // Where there are codings, a part would be one of another body than is sent as the whole.
             fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }

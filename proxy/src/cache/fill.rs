@@ -16,6 +16,7 @@ use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::key::Key;
 use super::policy::{self, Lifetime};
 use super::purge::{SeenCurrent, url_tag};
+use super::vary::{self, Slot, Values};
 use super::{Cache, directives, encodings};
 use crate::forward::headers::INTERNAL;
 use crate::respond::stored::Heads;
@@ -44,6 +45,7 @@ impl Cache {
             sequence: self.purges.sequence(),
             purges: self.purges.count(),
         };
+        let sent = fetch.headers.clone();
         if let Some(stored) = &stored {
             ask_whether_current(stored, &mut fetch.headers);
         }
@@ -51,7 +53,7 @@ impl Cache {
         let shared = match self.fetch.fetch(fetch).await {
             Err(error) => Shared::Failed(error),
             Ok(fetched) => {
-                self.take_in(&mut leader, &key, stored, fetched, (ttl, begun))
+                self.take_in(&mut leader, (&key, &sent), stored, fetched, (ttl, begun))
                     .await
             }
         };
@@ -64,7 +66,7 @@ impl Cache {
     async fn take_in(
         &self,
         leader: &mut Leader,
-        key: &Key,
+        (key, sent): (&Key, &HeaderMap),
         stored: Option<Arc<Entry>>,
         fetched: Fetched,
         (ttl, begun): (Option<Duration>, Begun),
@@ -72,7 +74,8 @@ impl Cache {
         let negative = Duration::from_secs(self.config.negative_ttl_seconds);
         if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
             let lifetime = self.renewed(&stored, &fetched.headers, ttl);
-            let (Some(lifetime), true) = (lifetime, is_of(&stored, &fetched.headers)) else {
+            let is_its = is_of(&stored, &fetched.headers, &self.vary);
+            let (Some(lifetime), true) = (lifetime, is_its) else {
                 return self.not_shared(key);
             };
             let fresh = self.freshened(key, &stored, &fetched.headers, lifetime, &begun);
@@ -87,6 +90,11 @@ impl Cache {
                 self.not_shared(key)
             };
         };
+        let Some((key, vary)) = self.place(key, sent, &fetched.headers) else {
+            leader.hand_over(fetched);
+            return self.not_shared(key);
+        };
+        let key = &key;
         let Fetched {
             status,
             headers,
@@ -103,7 +111,7 @@ impl Cache {
                 let bodies =
                     encodings::make(body, &headers, self.config.compress_bytes_min, levels).await;
                 let mut entry = self.entry(key, status, &headers, lifetime, &begun);
-                entry.bodies = bodies;
+                (entry.bodies, entry.vary) = (bodies, vary);
                 self.keep(key, entry)
             }
             Collected::TooLarge(body) => {
@@ -134,7 +142,8 @@ impl Cache {
             return Shared::Unshared;
         }
         let entry = Arc::new(entry);
-        self.store.insert(key.text().to_owned(), Arc::clone(&entry));
+        let slot = Slot::Answer(Arc::clone(&entry));
+        self.store.insert(key.text().to_owned(), slot);
         self.marks.clear(key.text());
         Shared::Stored(entry)
     }
@@ -156,6 +165,7 @@ impl Cache {
             headers: for_clients(fields),
             etag,
             bodies: super::entry::Bodies::default(),
+            vary: Values::new(),
             tags: tags(key, fields),
             sequence: text(&headers::CHANGES_SEQUENCE)
                 .and_then(|n| n.parse().ok())
@@ -245,8 +255,15 @@ fn ask_whether_current(stored: &Entry, fields: &mut HeaderMap) {
     }
 }
 
-/// Whether a 304 is about this entry: not when it names another entity tag (RFC 9111 4.3.4).
-fn is_of(stored: &Entry, fields: &HeaderMap) -> bool {
+/// Whether a 304 is about this entry: not when it names another entity tag (RFC 9111 4.3.4), or says that the answer depends
+/// on something else than it did.
+fn is_of(stored: &Entry, fields: &HeaderMap, allowed: &[HeaderName]) -> bool {
+    let names = stored.vary.iter().map(|(name, _)| name);
+    let says_otherwise = fields.contains_key(header::VARY)
+        && vary::names(fields, allowed).is_none_or(|said| !said.iter().eq(names));
+    if says_otherwise {
+        return false;
+    }
     let named = fields.get(header::ETAG).and_then(|etag| etag.to_str().ok());
     match (named, &stored.etag) {
         (Some(named), Some(etag)) => named.trim_start_matches("W/") == etag,

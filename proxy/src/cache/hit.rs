@@ -14,9 +14,8 @@ impl Cache {
 
     /// The stored entry of a key, if it needs no fetch now.
     pub fn fresh(&self, key: &Key, now: i64) -> Option<Arc<Entry>> {
-        self.store.get(key.text()).filter(|entry| {
-            entry.freshness(now) == Freshness::Fresh && self.purges.is_current(entry)
-        })
+        self.stored(key)
+            .filter(|entry| entry.freshness(now) == Freshness::Fresh)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Which question an answer belongs to: host, path and the query keys that the route knows, in one order.
 
 use super::RouteConfig;
+use super::vary::Values;
 
 /// The key of a request: scheme, host, path and query in one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     text: String,
-    /// Where in it the path begins.
+    /// Where in it the path begins, and where the query ends.
     path_at: usize,
+    path_end: usize,
 }
 
 impl Key {
@@ -27,7 +29,36 @@ impl Key {
             text.push_str(pair);
             between = '&';
         }
-        Self { text, path_at }
+        let path_end = text.len();
+        Self {
+            text,
+            path_at,
+            path_end,
+        }
+    }
+
+    /// The key of one of several answers to the question: which one depends on these fields of a request.
+    pub fn variant(&self, values: &Values) -> Self {
+        let mut text = self.text[..self.path_end].to_owned();
+        for (name, value) in values {
+            // No request target holds a line feed, and no field value either.
+            text.push('\n');
+            text.push_str(name.as_str());
+            text.push(':');
+            text.push_str(value);
+        }
+        Self { text, ..*self }
+    }
+
+    /// The key of the question, whichever of its answers this one is of.
+    #[must_use]
+    pub fn question(&self) -> Self {
+        self.variant(&Values::new())
+    }
+
+    /// Whether it is that of one of several answers.
+    pub fn is_variant(&self) -> bool {
+        self.path_end < self.text.len()
     }
 
     /// All of it.
@@ -37,7 +68,7 @@ impl Key {
 
     /// Path and query as the origin gets them.
     pub fn path_and_query(&self) -> &str {
-        &self.text[self.path_at..]
+        &self.text[self.path_at..self.path_end]
     }
 }
 

@@ -27,13 +27,11 @@ pub enum Refused {
     Directive,
     /// It sets a cookie: it is for one person.
     SetCookie,
-    /// It depends on more of the request than its coding.
-    Vary,
     /// Nothing says how long it lasts.
     NoLifetime,
 }
 
-/// Whether and for how long an answer to a GET may be kept. `ttl_override` stands above what the origin says of
+/// Whether and for how long an answer to a GET may be kept, if it suits the request (`super::vary`). `ttl_override` stands above what the origin says of
 /// freshness, never above what it forbids. `now` is when it came, in microseconds since the epoch.
 ///
 /// # Errors
@@ -56,16 +54,6 @@ pub fn lifetime(
     }
     if fields.contains_key(header::SET_COOKIE) {
         return Err(Refused::SetCookie);
-    }
-    let vary = fields
-        .get_all(header::VARY)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or("*").split(','));
-    if !vary
-        .map(str::trim)
-        .all(|name| name.is_empty() || name.eq_ignore_ascii_case("accept-encoding"))
-    {
-        return Err(Refused::Vary);
     }
     let general = Directives::general(fields);
     if general.no_store || general.private {

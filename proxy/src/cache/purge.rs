@@ -194,7 +194,10 @@ impl Cache {
         let stale: Vec<Arc<String>> = self
             .store
             .iter()
-            .filter(|(_, entry)| !self.purges.is_current(entry))
+            .filter(|(_, slot)| {
+                let entry = slot.clone().answer();
+                entry.is_some_and(|entry| !self.purges.is_current(&entry))
+            })
             .map(|(key, _)| key)
             .collect();
         for key in &stale {

@@ -1,15 +1,18 @@
 mod law;
 mod sharing;
+mod variants;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::entry::Entry;
+use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::purge::PurgeRequest;
 use super::*;
 
@@ -127,7 +130,7 @@ impl Bench {
         let fetch = FetchRequest {
             method: Method::GET,
             path_and_query: "/p".to_owned(),
-            headers: HeaderMap::new(),
+            headers: self.cache.fetch_fields(headers),
             asking: crate::dispatch::Asking::default(),
         };
         self.cache

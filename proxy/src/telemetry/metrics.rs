@@ -38,6 +38,8 @@ pub struct Metrics {
     pub cache_fills: IntCounter,
     /// Answers not kept because something of them was purged while they were fetched.
     pub cache_lost_races: IntCounter,
+    /// Answers not kept because there are enough to the same question.
+    pub cache_variants_refused: IntCounter,
     /// Purge messages.
     pub cache_purges: IntCounter,
     /// Entries that had to make room.
@@ -151,6 +153,10 @@ impl Metrics {
             cache_lost_races: counter(
                 "cache_lost_races_total",
                 "Answers purged while they were fetched",
+            ),
+            cache_variants_refused: counter(
+                "cache_variants_refused_total",
+                "Answers beyond the variants of one question",
             ),
             cache_purges: counter("cache_purges_total", "Purge messages"),
             cache_evictions: counter("cache_evictions_total", "Entries that had to make room"),

@@ -19,6 +19,7 @@ fn entry(fields: &[(&'static str, &'static str)]) -> Entry {
             gzip: Some(Bytes::from_static(b"gz")),
             brotli: None,
         },
+        vary: Vec::new(),
         tags: Vec::new(),
         sequence: 0,
         purges: 0,

@@ -1,0 +1,215 @@
+//! From a question to its answer: what is stored, what is waited for, what stands in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::coalesce::{self, Shared, Waiting};
+use super::entry::{Entry, Freshness};
+use super::fetch::{FetchError, FetchRequest, Fetched};
+use super::key::Key;
+use super::vary::{self, Slot};
+use super::{Cache, client, hit};
+
+/// A question to the cache.
+pub struct Ask<'a> {
+    /// Which answer.
+    pub key: Key,
+    /// The client's fields.
+    pub headers: &'a HeaderMap,
+    /// What is sent to the origin when there is no answer: a GET.
+    pub fetch: FetchRequest,
+    /// See [`super::RouteConfig::ttl_seconds`].
+    pub ttl: Option<Duration>,
+}
+
+/// What the cache says.
+pub enum Answer {
+    /// A stored answer.
+    Stored(Arc<Entry>),
+    /// An answer that is for this client alone, or too large to keep.
+    Direct(Fetched),
+    /// Nothing that could be shared: the client's request goes to the origin by itself.
+    Pass,
+    /// The client wanted a stored answer only, and there is none.
+    OnlyIfCached,
+    /// The origin failed and nothing can stand in.
+    Failed(FetchError),
+}
+
+impl Cache {
+    /// Answers a question; with it comes what `Cache-Status` says (RFC 9211).
+    pub async fn answer(self: &Arc<Self>, ask: Ask<'_>) -> (Answer, String) {
+        let mut ask = ask;
+        // A second time only for whoever waited for another one's answer, which turned out not to suit him.
+        for _ in 0..2 {
+            if let Some(answered) = self.answer_once(&mut ask).await {
+                return answered;
+            }
+            ask.key = ask.key.question();
+        }
+        let status = "crackers; fwd=vary-miss; detail=not-shared";
+        (Answer::Pass, status.to_owned())
+    }
+
+    /// What is stored under a key, and not under one of its variants.
+    pub(super) fn stored(&self, key: &Key) -> Option<Arc<Entry>> {
+        let slot = self.store.get(key.text());
+        slot.and_then(Slot::answer)
+            .filter(|entry| self.purges.is_current(entry))
+    }
+
+    /// `None` when the fetch of another client brought an answer that does not suit this one.
+    async fn answer_once(self: &Arc<Self>, ask: &mut Ask<'_>) -> Option<(Answer, String)> {
+        let now = self.clock.now_microseconds();
+        if let Some(Slot::Varies(varies)) = self.store.get(ask.key.text()) {
+            ask.key = varies.key(&ask.key, ask.headers);
+        }
+        let stored = self.stored(&ask.key);
+        let state = stored
+            .as_ref()
+            .map(|entry| (self.worth(&ask.key, entry, now), entry.ttl_seconds(now)));
+        let answered = match (state, stored) {
+            (Some((Freshness::Fresh, _)), Some(entry)) => {
+                self.count_hit();
+                let status = hit::status(&entry, now);
+                (Answer::Stored(entry), status)
+            }
+            (Some((Freshness::Revalidate, ttl)), Some(entry)) => {
+                let outcome = match entry.freshness(now) {
+                    Freshness::Revalidate => "stale-while-revalidate",
+                    _ => "stale-if-error",
+                };
+                self.count(&outcome.replace('-', "_"));
+                drop(self.join(ask, Some(&entry)));
+                (
+                    Answer::Stored(entry),
+                    format!("crackers; hit; ttl={ttl}; detail={outcome}"),
+                )
+            }
+            _ if client::wants_stored_only(ask.headers) => {
+                self.count("only_if_cached");
+                (
+                    Answer::OnlyIfCached,
+                    "crackers; detail=only-if-cached".to_owned(),
+                )
+            }
+            _ if client::forbids_storing(ask.headers) => {
+                self.count("no_store");
+                let status = "crackers; fwd=request; detail=no-store";
+                (Answer::Pass, status.to_owned())
+            }
+            (None, _) if self.marks.is_unshared(ask.key.text(), now) => {
+                self.count("pass");
+                let status = "crackers; fwd=uri-miss; detail=not-shared";
+                (Answer::Pass, status.to_owned())
+            }
+            (_, stored) => return self.forward(ask, stored).await,
+        };
+        Some(answered)
+    }
+
+    /// What a stored entry is worth now. While the origin fails, nobody waits for it who can make do without.
+    fn worth(&self, key: &Key, entry: &Entry, now: i64) -> Freshness {
+        match entry.freshness(now) {
+            Freshness::OnlyIfError if self.marks.has_failed(key.text(), now) => {
+                Freshness::Revalidate
+            }
+            freshness => freshness,
+        }
+    }
+
+    /// Waits for what the origin says; `None` when that is no answer to this request.
+    async fn forward(
+        self: &Arc<Self>,
+        ask: &Ask<'_>,
+        stored: Option<Arc<Entry>>,
+    ) -> Option<(Answer, String)> {
+        let why = match &stored {
+            Some(_) => "fwd=stale",
+            None if ask.key.is_variant() => "fwd=vary-miss",
+            None => "fwd=uri-miss",
+        };
+        let Some(joined) = self.join(ask, stored.as_ref()) else {
+            self.count("waiters_full");
+            let error = FetchError::Overloaded {
+                retry_after_seconds: 1,
+            };
+            let status = format!("crackers; {why}; detail=too-many-waiters");
+            return Some((Answer::Failed(error), status));
+        };
+        let (collapsed, outcome) = if joined.is_leader() {
+            ("", "miss")
+        } else {
+            ("; collapsed", "collapsed")
+        };
+        let (shared, own) = {
+            let _waiting = Waiting::begin(&self.metrics.cache_waiters);
+            joined.outcome().await
+        };
+        Some(match (shared, own) {
+            (Shared::Stored(entry), _) if !vary::fits(&entry.vary, ask.headers) => return None,
+            (Shared::Stored(entry), _) => {
+                self.count(outcome);
+                let status = format!("crackers; {why}; stored{collapsed}");
+                (Answer::Stored(entry), status)
+            }
+            (Shared::Failed(error), own) => {
+                let (answer, detail) = self.after_failure(stored, error, own);
+                (
+                    answer,
+                    detail.unwrap_or_else(|| {
+                        format!("crackers; {why}{collapsed}; detail=origin-failed")
+                    }),
+                )
+            }
+            (Shared::Unshared, Some(fetched)) if client::is_for(ask.headers, &fetched) => {
+                self.count("not_stored");
+                (Answer::Direct(fetched), format!("crackers; {why}"))
+            }
+            (Shared::Unshared, _) => {
+                self.count("pass");
+                (Answer::Pass, format!("crackers; {why}; detail=not-shared"))
+            }
+        })
+    }
+
+    /// What stands in for an answer that the origin did not give.
+    fn after_failure(
+        &self,
+        stored: Option<Arc<Entry>>,
+        error: FetchError,
+        own: Option<Fetched>,
+    ) -> (Answer, Option<String>) {
+        let now = self.clock.now_microseconds();
+        let stands_in =
+            stored.filter(|entry| entry.may_stand_in(now) && self.purges.is_current(entry));
+        if let Some(entry) = stands_in {
+            self.count("stale_if_error");
+            let ttl = entry.ttl_seconds(now);
+            return (
+                Answer::Stored(entry),
+                Some(format!("crackers; hit; ttl={ttl}; detail=stale-if-error")),
+            );
+        }
+        self.count("failed");
+        (own.map_or(Answer::Failed(error), Answer::Direct), None)
+    }
+
+    /// Waits with others for the fetch of a key, or begins it; `None` when too many wait already.
+    fn join(
+        self: &Arc<Self>,
+        ask: &Ask<'_>,
+        stored: Option<&Arc<Entry>>,
+    ) -> Option<coalesce::Joined> {
+        let waiters_max = self.config.waiters_max;
+        let (joined, leader) = self.flights.join(ask.key.text(), waiters_max)?;
+        if let Some(leader) = leader {
+            let (cache, key, stored) = (Arc::clone(self), ask.key.clone(), stored.cloned());
+            let (fetch, ttl) = (ask.fetch.clone(), ask.ttl);
+            tokio::spawn(async move { cache.fill(leader, key, stored, fetch, ttl).await });
+        }
+        Some(joined)
+    }
+}
