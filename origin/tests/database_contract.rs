@@ -136,6 +136,8 @@ promised! {
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted
     a_rating_is_counted_together_with_what_counts
+    numbers_of_a_sequence_have_no_doubles
+    records_are_counted_up_to_a_limit
 }
 
 #[tokio::test(flavor = "multi_thread")]

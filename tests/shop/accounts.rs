@@ -40,7 +40,7 @@ impl LoggedIn {
 }
 
 /// The mails that were sent, the latest last.
-fn mails(shop: &Stack) -> Result<Vec<String>> {
+pub(super) fn mails(shop: &Stack) -> Result<Vec<String>> {
     let mut files: Vec<_> = std::fs::read_dir(shop.folder.path().join("data/mail"))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;

@@ -247,14 +247,14 @@ impl Asked {
 }
 
 /// The client's own key for this one intent.
-fn idempotency_key(call: &Call) -> Result<String, ApiError> {
+pub(super) fn idempotency_key(call: &Call) -> Result<String, ApiError> {
     let value = call.headers.get("idempotency-key");
     let value = value.and_then(|value| value.to_str().ok());
     let fits = |key: &&str| {
         (16..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
     };
     value.filter(fits).map(str::to_owned).ok_or(ApiError::BadHeader(
-        "Idempotency-Key must be there: 16 to 128 visible ASCII characters that the client makes once for this order",
+        "Idempotency-Key must be there: 16 to 128 visible ASCII characters that the client makes once for this one intent",
     ))
 }
 
@@ -320,7 +320,7 @@ pub(super) fn conflict(code: &'static str, detail: String) -> ApiError {
     }
 }
 
-fn below_minimum(minimum: Paise) -> ApiError {
+pub(super) fn below_minimum(minimum: Paise) -> ApiError {
     let detail = format!("goods must be worth at least {} paise", minimum.0);
     ApiError::Refused {
         status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -340,11 +340,11 @@ fn not_offered() -> ApiError {
     }
 }
 
-fn other_body() -> ApiError {
+pub(super) fn other_body() -> ApiError {
     ApiError::Refused {
         status: StatusCode::UNPROCESSABLE_ENTITY,
         code: "idempotency_key_reused",
-        detail: "This Idempotency-Key was sent with another order.".to_owned(),
+        detail: "This Idempotency-Key was sent with another body.".to_owned(),
         fields: Vec::new(),
     }
 }

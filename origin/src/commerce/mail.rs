@@ -26,6 +26,9 @@ pub struct Mail {
     pub text: String,
     /// The same as HTML, escaped.
     pub html: String,
+    /// Where answers to it go, where that is not whom it is from.
+    #[serde(default)]
+    pub answers_to: Option<String>,
     /// Tries that failed.
     pub failures: u32,
     /// What the last one failed with.
@@ -69,10 +72,18 @@ impl Mail {
             subject: subject.chars().filter(|c| !c.is_control()).collect(),
             text: paragraphs.join("\n\n"),
             html: html.join("\n"),
+            answers_to: None,
             failures: 0,
             last_error: None,
             send_at: Some(at),
         }
+    }
+
+    /// With another address for answers.
+    #[must_use]
+    pub fn answered_to(mut self, email: &str) -> Self {
+        self.answers_to = Some(email.to_owned());
+        self
     }
 
     /// Held by whoever sends it now, so that nobody else does at the same time; due again when that one died.

@@ -53,6 +53,11 @@ impl Paise {
     }
 }
 
+/// An amount as people read it.
+pub fn rupees(paise: i64) -> String {
+    format!("₹{}.{:02}", paise / 100, paise % 100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

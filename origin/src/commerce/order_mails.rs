@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gateway;
 use super::mail::Mail;
+use super::money::rupees;
 use super::orders::{Order, OrderEvent, OrderState, PaymentMethod};
 use super::records::Kept;
 
@@ -111,9 +112,4 @@ fn mail(order: &Order, event: &OrderEvent, shop: &str, link: &str, at: Timestamp
     ];
     let subject = format!("{}: {what}", order.number_text());
     Some(Mail::new(&order.contact.email, &subject, &paragraphs, at))
-}
-
-/// An amount as people read it.
-fn rupees(paise: i64) -> String {
-    format!("₹{}.{:02}", paise / 100, paise % 100)
 }

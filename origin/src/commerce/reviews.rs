@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Customer;
-use super::ids;
 use super::orders::{Order, OrderQuery, OrderState};
 use super::ratings::RatingChange;
 use super::records::{Kept, Stored, Writes};
+use super::{ids, messages};
 use crate::database::{Answer, Database, DatabaseError};
 
 /// The fewest characters of a review.
@@ -187,10 +187,7 @@ pub struct Written {
 
 /// The text of a review without blanks around it; `None` for what is too short, too long, or no text.
 pub fn text(typed: &str) -> Option<String> {
-    let text = typed.trim();
-    let is_good = (CHARACTERS_MIN..=CHARACTERS_MAX).contains(&text.chars().count())
-        && !text.chars().any(|c| c.is_control() && c != '\n');
-    is_good.then(|| text.to_owned())
+    messages::text(typed, CHARACTERS_MIN, CHARACTERS_MAX)
 }
 
 /// The name that everybody sees: the first word of what a customer told.

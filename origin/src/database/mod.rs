@@ -188,6 +188,10 @@ questions! {
     fn records_by_key(&self, kind: &str, key: &str, before: Option<&str>, limit: u32) -> Vec<Record>;
     /// Records that are due by a time, longest due first, at most `limit`.
     fn records_due(&self, kind: &str, at: Timestamp, limit: u32) -> Vec<Record>;
+    /// How many records share a key, counted up to `most`.
+    fn records_counted(&self, kind: &str, key: &str, most: u32) -> u32;
+    /// The next number of a sequence, from 1 on: never the same twice. One that is not used is left out.
+    fn next_number(&self, sequence: &str) -> i64;
     /// Takes every step of a write, or none.
     fn write_records(&self, writes: &Writes, at: Timestamp) -> ();
     /// Takes every step of a write and counts a product's rating on, both or neither. Leaves a change with the tags of the

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::still_running;
 use crate::app::App;
-use crate::commerce::accounts;
 use crate::commerce::orders::{OrderState, OrderStep};
+use crate::commerce::{accounts, waiting};
 use crate::database::DatabaseError;
 
 /// Orders taken on at once.
@@ -43,5 +43,6 @@ async fn look(app: &App) -> Result<(), DatabaseError> {
     app.database
         .forget_order_keys(now - KEYS_KEPT, AT_ONCE)
         .await?;
+    waiting::forget(&app.database, now, AT_ONCE).await?;
     accounts::forget_what_is_over(&app.database, now, AT_ONCE).await
 }

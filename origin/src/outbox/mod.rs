@@ -1,7 +1,9 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
 //! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends
-//! mails, [`refunds`] sends money back, [`order_mails`] owes them to customers whose orders went a step on.
+//! mails, [`refunds`] sends money back, [`order_mails`] owes mails to customers whose orders went a step on, [`back_in_stock`] to
+//! who waits for a product.
 
+mod back_in_stock;
 mod expire;
 mod follow;
 mod mail;

@@ -79,7 +79,11 @@ impl Mailer {
     /// Why it was not taken.
     pub async fn send(&self, mail: &Mail) -> anyhow::Result<()> {
         let (Self::Smtp(_, from) | Self::Folder(_, from)) = self;
-        let message = Message::builder()
+        let mut message = Message::builder();
+        if let Some(answers_to) = &mail.answers_to {
+            message = message.reply_to(answers_to.parse().context("the address for answers")?);
+        }
+        let message = message
             .from(from.clone())
             .to(mail.to.parse().context("the address")?)
             .subject(&mail.subject)

@@ -262,3 +262,25 @@ pub(crate) async fn a_coupon_is_used_as_often_as_it_may_be(opened: Opened) {
         .unwrap();
     assert_eq!(available(&database, &coupon).await, 1);
 }
+
+pub(crate) async fn numbers_of_a_sequence_have_no_doubles(opened: Opened) {
+    let database = opened.database;
+    let all = (0..40).map(|_| database.next_number("letters"));
+    let mut numbers = futures_util::future::try_join_all(all).await.unwrap();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=40).collect::<Vec<i64>>());
+    assert_eq!(database.next_number("others").await.unwrap(), 1);
+}
+
+pub(crate) async fn records_are_counted_up_to_a_limit(opened: Opened) {
+    let database = opened.database;
+    let mut writes = Writes::default();
+    for number in 0..5 {
+        writes = writes.with(&letter(&number.to_string(), "meena")).unwrap();
+    }
+    database.write_records(&writes, NOW).await.unwrap();
+    for (key, most, count) in [("to:meena", 9, 5), ("to:meena", 3, 3), ("to:ravi", 9, 0)] {
+        let counted = database.records_counted("letter", key, most).await.unwrap();
+        assert_eq!(counted, count, "{key} {most}");
+    }
+}

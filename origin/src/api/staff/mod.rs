@@ -8,6 +8,7 @@ pub mod categories;
 pub mod combos;
 pub mod coupons;
 pub mod dashboard;
+pub mod enquiries;
 pub mod exports;
 pub mod imports;
 pub mod mails;

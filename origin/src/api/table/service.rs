@@ -1,7 +1,9 @@
-//! What surrounds a sale: pages, and what buyers think.
+//! What surrounds a sale: pages, what buyers think, what visitors ask for.
 
-use super::super::staff::{pages as staff_pages, reviews as staff_reviews};
-use super::super::{pages, products, reviews};
+use super::super::staff::{
+    enquiries as staff_enquiries, pages as staff_pages, reviews as staff_reviews,
+};
+use super::super::{auth, contact, enquiries, pages, products, reviews};
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
 
@@ -54,5 +56,39 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         POST "/api/admin/reviews/{id}/decision", Permission::Staff(Right::Reviews), &[], staff_reviews::DecisionRequest => OK staff_reviews::StaffReviewView,
         staff_reviews::decide, "Let everybody see a review, or nobody"
+    ),
+    post!(
+        "/api/products/{id}/notify", contact::NotifyRequest => ACCEPTED auth::Nothing, needs_key: false,
+        contact::notify,
+        "Be told by mail, once, when a product is in stock again"
+    ),
+    post!(
+        "/api/contact", contact::ContactRequest => ACCEPTED auth::Nothing, needs_key: false,
+        contact::send,
+        "Write to the shop"
+    ),
+    post!(
+        "/api/enquiries", enquiries::EnquiryRequest => CREATED enquiries::EnquiryView, needs_key: true,
+        enquiries::send,
+        "Ask for a numbered estimate, where the shop sells by enquiry; nothing is sold or held by it"
+    ),
+    json!(
+        "/api/enquiries/{token}",
+        enquiries::EnquiryView,
+        &[],
+        enquiries::show,
+        "An estimate, by what whoever asked was given"
+    ),
+    own!(
+        GET "/api/admin/enquiries", Permission::Staff(Right::Orders), staff_enquiries::LIST,  => OK staff_enquiries::StaffEnquiryPage,
+        staff_enquiries::list, "Enquiries"
+    ),
+    own!(
+        GET "/api/admin/enquiries/{id}", Permission::Staff(Right::Orders), &[],  => OK staff_enquiries::StaffEnquiryView,
+        staff_enquiries::show, "One enquiry"
+    ),
+    own!(
+        POST "/api/admin/enquiries/{id}/step", Permission::Staff(Right::Orders), &[], staff_enquiries::EnquiryStep => OK staff_enquiries::StaffEnquiryView,
+        staff_enquiries::step, "Take an enquiry on"
     ),
 ];

@@ -71,6 +71,30 @@ impl Mongo {
         .await
     }
 
+    /// See [`super::super::Database::records_counted`].
+    pub async fn records_counted(&self, kind: &str, key: &str, most: u32) -> Answer<u32> {
+        let filter = doc! { "keys": full(kind, key) };
+        self.read(move |this, session| {
+            Box::pin(async move {
+                let records = this.collection("records");
+                let count = records.count_documents(filter).limit(u64::from(most));
+                let count = count.max_time(this.0.query_timeout).session(session);
+                Ok(u32::try_from(count.await?).unwrap_or(most))
+            })
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::next_number`]. Counted without a transaction: many at once wait for each other there
+    /// for milliseconds, and not through rounds of conflicts.
+    pub async fn next_number(&self, sequence: &str) -> Answer<i64> {
+        let name = format!("number:{sequence}");
+        self.read(move |this, session| {
+            Box::pin(async move { changes::count(this, session, &name, 1).await })
+        })
+        .await
+    }
+
     /// See [`super::super::Database::write_records`].
     pub async fn write_records(&self, writes: &Writes, at: Timestamp) -> Answer<()> {
         let writes = writes.clone();

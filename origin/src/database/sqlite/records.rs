@@ -81,6 +81,31 @@ impl Sqlite {
         .await
     }
 
+    /// See [`super::super::Database::records_counted`].
+    pub async fn records_counted(&self, kind: &str, key: &str, most: u32) -> Answer<u32> {
+        let (kind, key) = (kind.to_owned(), key.to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM record_keys WHERE kind = ?1 AND key = ?2 LIMIT ?3)";
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row(params![kind, key, most], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// See [`super::super::Database::next_number`].
+    pub async fn next_number(&self, sequence: &str) -> Answer<i64> {
+        let key = format!("number:{sequence}");
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "INSERT INTO meta (key, value) VALUES (?1, '1')
+                 ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+                 RETURNING CAST(value AS INTEGER)",
+            )?;
+            Ok(statement.query_row([key], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// See [`super::super::Database::write_records`].
     pub async fn write_records(&self, writes: &Writes, at: Timestamp) -> Answer<()> {
         let writes = writes.clone();
