@@ -12,18 +12,20 @@ use anyhow::Context as _;
 use clap::Parser;
 use pingora::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crackers_shared::clock::Clock;
 use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
 use crackers_shared::{shutdown_signal, telemetry_setup};
 
+use crate::accept;
 use crate::accept::tls::Certificates;
 use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
 use crate::edge::Edge;
+use crate::live::{Live, Load};
 use crate::phases::Phases;
 use crate::telemetry::admin::{self, Role};
-use crate::{accept, forward};
 
 /// The edge of the Crackers shop.
 #[derive(Parser)]
@@ -93,7 +95,9 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         );
         return Ok(());
     }
-    let config = Arc::new(load(&command.config)?);
+    let files = command.config.clone();
+    let load: Load = Arc::new(move || load(&files));
+    let config = Arc::new(load()?);
     if command.test {
         Certificates::read(&config.accept.tls)?;
         println!("the configuration is good");
@@ -104,7 +108,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     if config.accept.threads > 0 {
         runtime.worker_threads(config.accept.threads);
     }
-    runtime.enable_all().build()?.block_on(serve(config))
+    runtime.enable_all().build()?.block_on(serve(config, load))
 }
 
 fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
@@ -124,7 +128,7 @@ fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
     config_file::load(&sources).context("the configuration is refused")
 }
 
-async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
+async fn serve(config: Arc<Config>, load: Load) -> anyhow::Result<()> {
     let telemetry = &config.telemetry;
     let certificates = Certificates::read(&config.accept.tls)?;
     let acceptor = certificates.acceptor()?;
@@ -143,14 +147,18 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
     let (ask_to_stop, stop) = watch::channel(false);
     edge.upstreams.refresh().await;
-    forward::watch(&edge.upstreams, &edge.metrics, &stop);
+    let live = Live::new(Arc::clone(&edge), load, stop.clone());
     let look = Duration::from_millis(config.accept.tls.reload_interval_ms);
     tokio::spawn(certificates.follow(look, Arc::clone(&edge.metrics), stop.clone()));
-    tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&edge)));
-    tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&edge)));
+    tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&live)));
+    tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&live)));
     for listener in &listeners {
         tracing::info!(address = %listener.address(), "serving");
     }
+    tokio::spawn(reload_when_asked(
+        signal(SignalKind::hangup())?,
+        Arc::clone(&live),
+    ));
     tokio::spawn(async move {
         match shutdown_signal::asked_to_stop().await {
             Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
@@ -167,11 +175,19 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<()> {
     let mut proxy = http_proxy(
         &Arc::new(conf),
         Phases {
-            edge: Arc::clone(&edge),
+            live: Arc::clone(&live),
         },
     );
     proxy.handle_init_modules();
-    accept::serve(listeners, edge, proxy, stop).await;
+    accept::serve(listeners, live, proxy, stop).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes the configuration anew at each SIGHUP; what came of it stands in the log.
+async fn reload_when_asked(mut hang_up: Signal, live: Arc<Live>) {
+    while hang_up.recv().await.is_some() {
+        // Whatever was wrong with it is written already.
+        let _ = live.reload().await;
+    }
 }

@@ -2,8 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crackers_shared::config_file::{Check, Problems};
+
+use crate::live::Reloaded;
 
 /// The file that is the default configuration.
 pub const DEFAULTS: &str = include_str!("../../conf/proxy.yaml");
@@ -29,6 +32,77 @@ pub struct Config {
     pub respond: crate::respond::Config,
     /// Stage `telemetry`.
     pub telemetry: crate::telemetry::Config,
+}
+
+/// Keys whose values are used when the program starts, and only then.
+pub const NEED_RESTART: &[&str] = &[
+    "accept.listen",
+    "accept.listen_unix",
+    "accept.tls.listen",
+    "accept.tls.certificates",
+    "accept.tls.reload_interval_ms",
+    "accept.threads",
+    "accept.connections_max",
+    "admit.rate_limit_clients_max",
+    "cache.bytes_max",
+    "cache.entry_bytes_max",
+    "cache.waiters_max",
+    "cache.negative_ttl_seconds",
+    "cache.jitter_percent",
+    "cache.compress_bytes_min",
+    "cache.gzip_level",
+    "cache.brotli_level",
+    "cache.tags_max",
+    "cache.marks_seconds",
+    "cache.marks_max",
+    "forward.idle_connections_max",
+    "telemetry.log_filter",
+    "telemetry.log_format",
+    "telemetry.metrics_listen",
+    "telemetry.admin_listen",
+    "telemetry.admin_token_file",
+    "telemetry.access_log.enabled",
+    "telemetry.access_log.file",
+    "telemetry.access_log.addresses",
+    "telemetry.access_log.lines_max",
+];
+
+/// What a program that runs with one configuration takes of another: everything but the keys that need a restart.
+///
+/// # Errors
+/// When the two do not go together.
+pub fn reloadable(running: &Config, wanted: &Config) -> anyhow::Result<(Config, Reloaded)> {
+    let (before, mut after) = (json!(running), json!(wanted));
+    let mut reloaded = Reloaded::default();
+    for key in NEED_RESTART {
+        let pointer = format!("/{}", key.replace('.', "/"));
+        let known = before.pointer(&pointer).cloned().unwrap_or_default();
+        match after.pointer_mut(&pointer) {
+            Some(value) if *value != known => {
+                reloaded.needs_restart.push((*key).to_owned());
+                *value = known;
+            }
+            _ => {}
+        }
+    }
+    for (section, keys) in after.as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            if before[section][key] != *value {
+                reloaded.changed.push(format!("{section}.{key}"));
+            }
+        }
+    }
+    let config: Config = serde_json::from_value(after)?;
+    let mut problems = Problems::default();
+    config.check(&mut problems);
+    let wrong = problems.entries().iter();
+    let wrong: Vec<_> = wrong.map(|(key, why)| format!("{key}: {why}")).collect();
+    anyhow::ensure!(
+        wrong.is_empty(),
+        "with what needs a restart left as it is: {}",
+        wrong.join("; ")
+    );
+    Ok((config, reloaded))
 }
 
 impl Check for Config {
@@ -78,5 +152,78 @@ mod tests {
             before = line;
         }
         assert!(DEFAULTS.matches("Restart.").count() > 20);
+    }
+
+    /// Every key of the default file that has a comment of its own, with the last word of that comment.
+    fn keys_and_last_words() -> Vec<(String, &'static str)> {
+        let (mut path, mut word, mut found) = (Vec::new(), "", Vec::new());
+        for line in DEFAULTS.lines() {
+            let text = line.trim_start();
+            let depth = (line.len() - text.len()) / 2;
+            if text.starts_with('#') {
+                word = text.rsplit(' ').next().unwrap_or_default();
+            } else if let Some((key, _)) = text.split_once(':').filter(|_| !text.starts_with('-')) {
+                path.truncate(depth);
+                path.push(key);
+                if depth == path.len() - 1 && matches!(word, "Restart." | "Reload.") {
+                    found.push((path.join("."), word));
+                }
+                word = "";
+            } else {
+                word = "";
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_default_file_says_of_every_key_whether_a_reload_is_enough() {
+        let known = keys_and_last_words();
+        for (key, word) in &known {
+            let needs_restart = NEED_RESTART.contains(&key.as_str());
+            let said = if needs_restart { "Restart." } else { "Reload." };
+            assert_eq!(*word, said, "{key}");
+        }
+        for key in NEED_RESTART {
+            assert!(known.iter().any(|(name, _)| name == key), "{key}");
+        }
+        let value = json!(defaults());
+        for (section, keys) in value.as_object().unwrap() {
+            for key in keys.as_object().unwrap().keys() {
+                let path = format!("{section}.{key}");
+                let is_said = known
+                    .iter()
+                    .any(|(name, _)| *name == path || name.starts_with(&format!("{path}.")));
+                assert!(is_said, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_a_restart_stays_and_the_rest_is_taken() {
+        let (running, mut wanted) = (defaults(), defaults());
+        wanted.accept.listen = vec!["0.0.0.0:1".to_owned()];
+        wanted.cache.gzip_level = 9;
+        wanted.dispatch.queue_max = 7;
+        let (config, reloaded) = reloadable(&running, &wanted).unwrap();
+        assert_eq!(
+            reloaded.needs_restart,
+            ["accept.listen", "cache.gzip_level"]
+        );
+        assert_eq!(reloaded.changed, ["dispatch.queue_max"]);
+        assert_eq!(config.accept.listen, running.accept.listen);
+        assert_eq!(config.dispatch.queue_max, 7);
+        let same = reloadable(&running, &running).unwrap().1;
+        assert_eq!(same, Reloaded::default());
+    }
+
+    #[test]
+    fn settings_that_do_not_go_with_those_that_stay_are_refused() {
+        let (running, mut wanted) = (defaults(), defaults());
+        // Good with a TLS listener, which there is only after a restart.
+        wanted.accept.tls.listen = vec!["0.0.0.0:8443".to_owned()];
+        wanted.accept.tls.redirect = true;
+        let refused = reloadable(&running, &wanted).unwrap_err().to_string();
+        assert!(refused.contains("accept.tls.redirect"), "{refused}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jiff::Timestamp;
 
@@ -11,12 +12,14 @@ use crate::admit::Admit;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
+use crate::forward::group::Group;
 use crate::forward::{UpstreamClient, Upstreams};
 use crate::respond::Respond;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLog;
 
-/// The running edge: immutable settings and the stages at work.
+/// The running edge: immutable settings and the stages at work. With other settings there is another one
+/// ([`crate::live`]), which shares what must outlive them.
 pub struct Edge {
     /// The checked settings.
     pub config: Arc<Config>,
@@ -27,7 +30,7 @@ pub struct Edge {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// One line a request.
-    pub access_log: AccessLog,
+    pub access_log: Arc<AccessLog>,
     /// Who may pass.
     pub admit: Admit,
     /// What is answered from memory.
@@ -36,6 +39,8 @@ pub struct Edge {
     pub dispatch: Arc<Dispatch>,
     /// Which origin gets the rest.
     pub upstreams: Arc<Upstreams>,
+    /// The same for fetches of the cache, which belong to no one request.
+    fetch_from: Arc<ArcSwap<Upstreams>>,
     /// What every answer carries.
     pub respond: Respond,
     /// What `Strict-Transport-Security` says on answers over TLS; browsers mind it there only (RFC 6797 7.2).
@@ -53,15 +58,16 @@ impl Edge {
     /// An edge that has served nothing yet.
     ///
     /// # Errors
-    /// When the access log cannot be opened.
+    /// When the access log cannot be opened, or the keys of the sessions cannot be read.
     pub fn new(config: Arc<Config>, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let own = Arc::new(config.dispatch.clone());
         let dispatch = Dispatch::new(own, clock.clone(), Arc::clone(&metrics));
-        let upstreams = Arc::new(Upstreams::new(&config, &clock, &metrics));
+        let upstreams = Arc::new(Upstreams::new(&config, &clock, &metrics, None));
+        let fetch_from = Arc::new(ArcSwap::new(Arc::clone(&upstreams)));
         let client = UpstreamClient::new(
             config.forward.idle_connections_max,
-            Arc::clone(&upstreams),
+            Arc::clone(&fetch_from),
             Arc::clone(&dispatch),
         );
         let cache = Cache::new(
@@ -70,8 +76,9 @@ impl Edge {
             Arc::new(client),
             Arc::clone(&metrics),
         );
+        let access_log = AccessLog::start(&config.telemetry.access_log, Arc::clone(&metrics))?;
         Ok(Self {
-            access_log: AccessLog::start(&config.telemetry.access_log, Arc::clone(&metrics))?,
+            access_log: Arc::new(access_log),
             admit: Admit::new(config.admit.clone(), clock.clone())?,
             respond: Respond::new(&config.respond),
             strict_transport: strict_transport(&config),
@@ -79,9 +86,67 @@ impl Edge {
             cache,
             dispatch,
             upstreams,
+            fetch_from,
             metrics,
             clock,
             config,
         })
+    }
+
+    /// The same edge with other settings: what it knows of clients, answers and origins goes over. Nothing has changed
+    /// for this one before [`Edge::take_over`].
+    ///
+    /// # Errors
+    /// When the keys of the sessions cannot be read.
+    pub async fn next(&self, config: Arc<Config>) -> anyhow::Result<Self> {
+        let admit = Admit::after(config.admit.clone(), self.clock.clone(), Some(&self.admit))?;
+        let (clock, metrics) = (self.clock.clone(), Arc::clone(&self.metrics));
+        let upstreams = Upstreams::new(&config, &clock, &metrics, Some(&self.upstreams));
+        upstreams.prepare(&self.upstreams).await;
+        Ok(Self {
+            admit,
+            respond: Respond::new(&config.respond),
+            strict_transport: strict_transport(&config),
+            upstreams: Arc::new(upstreams),
+            started: self.started,
+            access_log: Arc::clone(&self.access_log),
+            cache: Arc::clone(&self.cache),
+            dispatch: Arc::clone(&self.dispatch),
+            fetch_from: Arc::clone(&self.fetch_from),
+            metrics,
+            clock,
+            config,
+        })
+    }
+
+    /// What all requests share, whichever settings they began with, goes on with these.
+    pub fn take_over(&self, before: &Self) {
+        self.fetch_from.store(Arc::clone(&self.upstreams));
+        self.dispatch
+            .configure(Arc::new(self.config.dispatch.clone()));
+        for group in &before.upstreams.groups {
+            if !self.upstreams.holds(group) {
+                group.retire();
+                self.forget(group);
+            }
+        }
+    }
+
+    /// Takes servers that are there no longer out of the metrics.
+    fn forget(&self, group: &Group) {
+        let mut named = self.upstreams.groups.iter();
+        let same = named.find(|one| one.name == group.name);
+        for server in &group.servers {
+            let stays = same.is_some_and(|same| {
+                let mut servers = same.servers.iter();
+                servers.any(|one| one.address == server.address)
+            });
+            if !stays {
+                let labels = [group.name.as_str(), &server.address];
+                // One that was never shown needs no taking out.
+                let _ = self.metrics.upstream_up.remove_label_values(&labels);
+                let _ = self.metrics.breaker_state.remove_label_values(&labels);
+            }
+        }
     }
 }

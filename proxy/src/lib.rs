@@ -14,6 +14,7 @@ pub mod context;
 pub mod dispatch;
 pub mod edge;
 pub mod forward;
+pub mod live;
 pub mod phases;
 pub mod record;
 pub mod request;

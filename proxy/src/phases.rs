@@ -18,6 +18,7 @@ use crate::forward::client::is_gateway_error;
 use crate::forward::group::Asker;
 use crate::forward::headers;
 use crate::forward::upstreams::InFlight;
+use crate::live::Live;
 use crate::record;
 use crate::request;
 use crate::respond::compression::Encoder;
@@ -26,21 +27,30 @@ use crate::respond::send;
 /// See the module.
 pub struct Phases {
     /// The stages.
-    pub edge: Arc<Edge>,
+    pub live: Arc<Live>,
+}
+
+/// One request, and the edge with the settings that it began with.
+pub struct OneRequest {
+    edge: Arc<Edge>,
+    context: Context,
 }
 
 #[async_trait]
 impl ProxyHttp for Phases {
-    type CTX = Context;
+    type CTX = OneRequest;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(self.edge.clock.now_microseconds())
+    fn new_ctx(&self) -> OneRequest {
+        let edge = self.live.edge();
+        let context = Context::new(edge.clock.now_microseconds());
+        OneRequest { edge, context }
     }
 
     /// No modules: whatever they offer, a stage does.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, one: &mut OneRequest) -> Result<bool> {
+        let OneRequest { edge, context } = one;
         let address = session.as_downstream().client_addr();
         let digest = session.digest();
         let arrival = Arrival {
@@ -48,16 +58,17 @@ impl ProxyHttp for Phases {
             is_tls: digest.is_some_and(|digest| digest.ssl_digest.is_some()),
         };
         let fields = &session.req_header().headers;
-        request::identify(&self.edge, fields, arrival, context);
-        request::answer_here(&self.edge, session, context).await
+        request::identify(edge, fields, arrival, context);
+        request::answer_here(edge, session, context).await
     }
 
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> Result<Box<HttpPeer>> {
-        let route = self.edge.upstreams.route(session.req_header().uri.path());
+        let OneRequest { edge, context } = one;
+        let route = edge.upstreams.route(session.req_header().uri.path());
         let (timeouts, group) = route.ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         let asker = Asker {
             address: context.client.ip,
@@ -72,7 +83,7 @@ impl ProxyHttp for Phases {
         context.tried.push(Arc::clone(&chosen.server));
         let peer = chosen.peer(timeouts);
         context.pass = Some(chosen.pass);
-        context.asked = self.edge.clock.now_microseconds();
+        context.asked = edge.clock.now_microseconds();
         Ok(Box::new(peer))
     }
 
@@ -81,11 +92,12 @@ impl ProxyHttp for Phases {
         _session: &mut Session,
         _body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> Result<()> {
+        let OneRequest { edge, context } = one;
         if is_end {
             // An origin is not slow because its client is.
-            context.asked = self.edge.clock.now_microseconds();
+            context.asked = edge.clock.now_microseconds();
         }
         Ok(())
     }
@@ -94,12 +106,13 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         peer: &HttpPeer,
-        context: &mut Context,
+        one: &mut OneRequest,
         error: Box<Error>,
     ) -> Box<Error> {
+        let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
-        request::report(&self.edge, session, context, false);
-        error.set_retry(request::may_retry(&self.edge, session, context));
+        request::report(edge, session, context, false);
+        error.set_retry(request::may_retry(edge, session, context));
         error
     }
 
@@ -107,9 +120,9 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> Result<()> {
-        request::prepare(session, upstream, context)
+        request::prepare(session, upstream, &one.context)
     }
 
     fn error_while_proxy(
@@ -117,9 +130,10 @@ impl ProxyHttp for Phases {
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        context: &mut Context,
+        one: &mut OneRequest,
         reused: bool,
     ) -> Box<Error> {
+        let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
         let is_untouched =
             session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
@@ -129,11 +143,9 @@ impl ProxyHttp for Phases {
             context.tried.pop();
             context.pass = None;
         } else if error.esource() == &ErrorSource::Upstream {
-            request::report(&self.edge, session, context, false);
+            request::report(edge, session, context, false);
         }
-        error.set_retry(
-            is_repeatable && (reused || request::may_retry(&self.edge, session, context)),
-        );
+        error.set_retry(is_repeatable && (reused || request::may_retry(edge, session, context)));
         error
     }
 
@@ -141,14 +153,15 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         answer: &mut ResponseHeader,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> Result<()> {
+        let OneRequest { edge, context } = one;
         let mut fields = answer.headers.clone();
         if let Some(permit) = &context.permit {
             permit.answered(&fields, context.asked);
         }
         let is_good = !is_gateway_error(answer.status, &answer.headers);
-        request::report(&self.edge, session, context, is_good);
+        request::report(edge, session, context, is_good);
         let is_stream = fields
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
@@ -158,7 +171,7 @@ impl ProxyHttp for Phases {
         }
         let request = session.req_header();
         if request.method != http::Method::HEAD {
-            let least = self.edge.respond.compress_bytes_min;
+            let least = edge.respond.compress_bytes_min;
             context.encoder = Encoder::start(&request.headers, answer.status, &mut fields, least);
         }
         if context.encoder.is_some() && request.version == http::Version::HTTP_11 {
@@ -167,7 +180,7 @@ impl ProxyHttp for Phases {
                 HeaderValue::from_static("chunked"),
             );
         }
-        self.edge.respond.finish(&mut fields, &context.fields());
+        edge.respond.finish(&mut fields, &context.fields());
         let version = answer.version;
         *answer = send::head(answer.status, &fields)?;
         answer.set_version(version);
@@ -179,9 +192,9 @@ impl ProxyHttp for Phases {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> Result<Option<Duration>> {
-        if let Some(encoder) = &mut context.encoder {
+        if let Some(encoder) = &mut one.context.encoder {
             *body = Some(encoder.push(body.as_ref(), is_end)).filter(|made| !made.is_empty());
         }
         Ok(None)
@@ -191,18 +204,15 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         error: &Error,
-        context: &mut Context,
+        one: &mut OneRequest,
     ) -> FailToProxy {
+        let OneRequest { edge, context } = one;
         let problem = request::problem(error);
         let status = problem.status.as_u16();
         session.set_keepalive(None);
         if session.response_written().is_none() {
             // The client may be gone; then there is nobody to tell.
-            let _ = self
-                .edge
-                .respond
-                .send_problem(session, context, &problem)
-                .await;
+            let _ = edge.respond.send_problem(session, context, &problem).await;
         }
         FailToProxy {
             error_code: status,
@@ -210,8 +220,8 @@ impl ProxyHttp for Phases {
         }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        let edge = &self.edge;
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, one: &mut OneRequest) {
+        let OneRequest { edge, context } = one;
         let status = session
             .response_written()
             .map_or(0, |answer| answer.status.as_u16());

@@ -1,6 +1,7 @@
 //! Stage `telemetry`: what is written of a request, and the interface that the edge is steered by.
 
 mod admin;
+mod reload;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::stack::{Setup, Stack};

@@ -18,6 +18,7 @@ use super::early::{self, Hit};
 use super::head::{self, Framing, Refusal};
 use super::socket::Socket;
 use crate::edge::Edge;
+use crate::live::Live;
 use crate::phases::Phases;
 use crate::respond::Problem;
 
@@ -33,18 +34,22 @@ const TOO_LARGE: Refusal = Refusal {
 /// Serves a connection until one side ends it.
 pub(super) async fn serve(
     socket: Socket,
-    edge: Arc<Edge>,
+    live: Arc<Live>,
     proxy: Arc<HttpProxy<Phases>>,
     stop: watch::Receiver<bool>,
 ) {
-    let config = &edge.config.accept;
-    let idle = Duration::from_millis(config.idle_timeout_ms);
+    let mut edge = live.edge();
     let mut connection = Connection::new(socket);
     let mut watched = stop.clone();
     // One registration and one timer for a whole connection, not for each of its requests.
     let mut stopping = pin!(watched.wait_for(|stop| *stop));
-    let mut patience = pin!(sleep(idle));
-    for _ in 0..config.requests_per_connection_max {
+    let idle = |edge: &Edge| Duration::from_millis(edge.config.accept.idle_timeout_ms);
+    let mut patience = pin!(sleep(idle(&edge)));
+    for served in 0.. {
+        if served >= edge.config.accept.requests_per_connection_max {
+            return;
+        }
+        let idle = idle(&edge);
         let patient_until = Instant::now() + idle;
         let waited = loop {
             tokio::select! {
@@ -62,6 +67,9 @@ pub(super) async fn serve(
         if waited.is_err() {
             return;
         }
+        // Settings may have changed while nothing was asked.
+        edge = live.edge();
+        let config = &edge.config.accept;
         let is_stopping = *stop.borrow();
         match judge_next(&mut connection, &edge, is_stopping).await {
             Ok(None) => {}

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use pingora::apps::HttpServerApp as _;
 use pingora_limits::inflight::{Guard, Inflight};
 use pingora_proxy::HttpProxy;
@@ -19,6 +18,7 @@ use super::socket::Socket;
 use super::{Config, front};
 use crate::admit::client_address;
 use crate::edge::Edge;
+use crate::live::Live;
 use crate::phases::Phases;
 
 /// A socket that listens.
@@ -138,8 +138,6 @@ impl Listener {
 struct Places {
     all: Arc<Semaphore>,
     by_address: Inflight,
-    by_address_max: isize,
-    trusted: Vec<IpNet>,
 }
 
 /// A connection's place, given back when it is dropped.
@@ -149,27 +147,27 @@ struct Place {
 }
 
 impl Places {
-    fn new(config: &crate::config::Config) -> Self {
-        let by_address_max = config.accept.connections_per_address_max;
+    fn new(config: &Config) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(config.accept.connections_max)),
+            all: Arc::new(Semaphore::new(config.connections_max)),
             by_address: Inflight::new(),
-            by_address_max: isize::try_from(by_address_max).unwrap_or(isize::MAX),
-            trusted: config.admit.trusted_proxies.clone(),
         }
     }
 
     /// A place for a connection; `None` when there is none left.
-    fn take(&self, socket: &Socket) -> Option<Place> {
+    fn take(&self, config: &crate::config::Config, socket: &Socket) -> Option<Place> {
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let trusted = &config.admit.trusted_proxies;
         let strangers = socket
             .ip()
-            .filter(|ip| !self.trusted.iter().any(|network| network.contains(ip)));
+            .filter(|ip| !trusted.iter().any(|network| network.contains(ip)));
+        let most = config.accept.connections_per_address_max;
+        let most = isize::try_from(most).unwrap_or(isize::MAX);
         let of_address = match strangers {
             None => None,
             Some(ip) => {
                 let (guard, open) = self.by_address.incr(client_address::limit_key(ip), 1);
-                if open > self.by_address_max {
+                if open > most {
                     return None;
                 }
                 Some(guard)
@@ -185,19 +183,19 @@ impl Places {
 /// Serves until `stop` turns true, then waits for the requests in flight, at most the grace period long.
 pub async fn serve(
     listeners: Vec<Listener>,
-    edge: Arc<Edge>,
+    live: Arc<Live>,
     proxy: HttpProxy<Phases>,
     stop: watch::Receiver<bool>,
 ) {
     let proxy = Arc::new(proxy);
-    let places = Arc::new(Places::new(&edge.config));
+    let places = Arc::new(Places::new(&live.edge().config.accept));
     let connections = TaskTracker::new();
     let mut takers = tokio::task::JoinSet::new();
     for listener in listeners {
-        let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
+        let (live, proxy, stop) = (Arc::clone(&live), Arc::clone(&proxy), stop.clone());
         takers.spawn(take(
             listener,
-            edge,
+            live,
             proxy,
             Arc::clone(&places),
             connections.clone(),
@@ -207,7 +205,7 @@ pub async fn serve(
     while takers.join_next().await.is_some() {}
     proxy.http_cleanup().await;
     connections.close();
-    let grace = Duration::from_millis(edge.config.accept.grace_period_ms);
+    let grace = Duration::from_millis(live.edge().config.accept.grace_period_ms);
     if tokio::time::timeout(grace, connections.wait())
         .await
         .is_err()
@@ -221,7 +219,7 @@ pub async fn serve(
 
 async fn take(
     listener: Listener,
-    edge: Arc<Edge>,
+    live: Arc<Live>,
     proxy: Arc<HttpProxy<Phases>>,
     places: Arc<Places>,
     connections: TaskTracker,
@@ -241,16 +239,17 @@ async fn take(
                 continue;
             }
         };
-        let Some(place) = places.take(&socket) else {
+        let edge = live.edge();
+        let Some(place) = places.take(&edge.config, &socket) else {
             edge.metrics.connections_refused.inc();
             continue;
         };
-        let (edge, proxy, stop) = (Arc::clone(&edge), Arc::clone(&proxy), stop.clone());
+        let (live, proxy, stop) = (Arc::clone(&live), Arc::clone(&proxy), stop.clone());
         let tls = listener.tls();
         connections.spawn(async move {
             edge.metrics.connections.inc();
             if let Some(socket) = with_tls(socket, tls, &edge).await {
-                front::serve(socket, Arc::clone(&edge), proxy, stop).await;
+                front::serve(socket, live, proxy, stop).await;
             }
             edge.metrics.connections.dec();
             drop(place);

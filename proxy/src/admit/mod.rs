@@ -141,6 +141,14 @@ impl Admit {
     /// # Errors
     /// When the keys of the sessions cannot be read or made.
     pub fn new(config: Config, clock: Clock) -> io::Result<Self> {
+        Self::after(config, clock, None)
+    }
+
+    /// With what clients had used of the budgets that have the same names as before.
+    ///
+    /// # Errors
+    /// When the keys of the sessions cannot be read or made.
+    pub fn after(config: Config, clock: Clock, before: Option<&Self>) -> io::Result<Self> {
         let file = &config.session_keys_file;
         let session_keys = Keys::read_or_make(file).map_err(|error| {
             let text = format!("{} (admit.session_keys_file): {error}", file.display());
@@ -148,13 +156,14 @@ impl Admit {
         })?;
         let limiter = |limit: &RateLimitConfig| {
             let window = Duration::from_millis(limit.window_ms);
-            RateLimiter::new(
-                Budget {
-                    requests: limit.requests_max,
-                    window,
-                },
-                config.rate_limit_clients_max,
-            )
+            let budget = Budget {
+                requests: limit.requests_max,
+                window,
+            };
+            match before.and_then(|before| before.limiter(&limit.name)) {
+                Some(known) => known.with_budget(budget),
+                None => RateLimiter::new(budget, config.rate_limit_clients_max),
+            }
         };
         let limiters = config.rate_limits.iter().map(limiter).collect();
         Ok(Self {
@@ -163,6 +172,12 @@ impl Admit {
             limiters,
             session_keys,
         })
+    }
+
+    fn limiter(&self, name: &str) -> Option<&RateLimiter> {
+        let mut limits = self.config.rate_limits.iter();
+        let place = limits.position(|limit| limit.name == name)?;
+        self.limiters.get(place)
     }
 
     /// The client behind a connection.

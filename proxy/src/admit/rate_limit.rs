@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -47,7 +48,7 @@ const SHARDS: u64 = 16;
 pub struct RateLimiter {
     budget: Budget,
     hasher: RandomState,
-    shards: Vec<Mutex<HashMap<Client, i64>>>,
+    shards: Arc<[Mutex<HashMap<Client, i64>>]>,
     shard_clients_max: usize,
 }
 
@@ -60,6 +61,16 @@ impl RateLimiter {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             shard_clients_max: usize::try_from(shard_clients_max).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The same clients, and what they have used of theirs, with another budget.
+    pub fn with_budget(&self, budget: Budget) -> Self {
+        Self {
+            budget,
+            hasher: self.hasher.clone(),
+            shards: Arc::clone(&self.shards),
+            shard_clients_max: self.shard_clients_max,
         }
     }
 
@@ -154,6 +165,19 @@ mod tests {
         assert!(!passes(999_999));
         assert!(passes(1_000_000));
         assert!(!passes(1_000_000));
+    }
+
+    #[test]
+    fn what_was_used_stays_used_under_another_budget() {
+        let before = limiter(2, 10);
+        assert!(before.check(CLIENT, 0).passes && before.check(CLIENT, 0).passes);
+        let larger = before.with_budget(Budget {
+            requests: 4,
+            window: Duration::from_secs(10),
+        });
+        assert!(!larger.check(CLIENT, 0).passes);
+        assert!(larger.check(CLIENT, 2_500_000).passes);
+        assert_eq!(larger.clients(), 1);
     }
 
     #[test]

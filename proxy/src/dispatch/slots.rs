@@ -169,6 +169,14 @@ impl Dispatch {
         }
     }
 
+    /// Goes on with other settings: whoever has a slot or waits keeps it.
+    pub fn configure(&self, config: Arc<Config>) {
+        self.changed(|state| {
+            state.config = config;
+            state.call();
+        });
+    }
+
     /// Takes in what an origin says of itself: its memory use.
     pub fn heard(&self, answer: &HeaderMap) {
         let value = answer

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -24,7 +25,7 @@ use crate::dispatch::{Asking, Dispatch, Permit};
 /// See the module.
 pub struct UpstreamClient {
     connector: Arc<Connector>,
-    upstreams: Arc<Upstreams>,
+    upstreams: Arc<ArcSwap<Upstreams>>,
     dispatch: Arc<Dispatch>,
 }
 
@@ -52,7 +53,11 @@ struct Exchange {
 
 impl UpstreamClient {
     /// A client with a pool of its own.
-    pub fn new(idle_max: usize, upstreams: Arc<Upstreams>, dispatch: Arc<Dispatch>) -> Self {
+    pub fn new(
+        idle_max: usize,
+        upstreams: Arc<ArcSwap<Upstreams>>,
+        dispatch: Arc<Dispatch>,
+    ) -> Self {
         let connector = Arc::new(Connector::new(Some(ConnectorOptions::new(idle_max))));
         Self {
             connector,
@@ -63,8 +68,8 @@ impl UpstreamClient {
 
     async fn exchange(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
         let path = request.path_and_query.split('?').next().unwrap_or_default();
-        let (timeouts, group) = self
-            .upstreams
+        let upstreams = self.upstreams.load_full();
+        let (timeouts, group) = upstreams
             .route(path)
             .ok_or_else(|| FetchError::Unreachable("no route".to_owned()))?;
         let Asking { class, user } = request.asking;
@@ -73,14 +78,21 @@ impl UpstreamClient {
             retry_after_seconds: full.retry_after_seconds,
         })?;
         let permit = Arc::new(permit);
-        self.tries(&request, timeouts, group, path, &permit).await
+        self.tries(
+            &request,
+            (timeouts, upstreams.retries_max),
+            group,
+            path,
+            &permit,
+        )
+        .await
     }
 
     /// One server after the other, as far as retries are allowed. A gateway's error is an answer, but a bad one.
     async fn tries(
         &self,
         request: &FetchRequest,
-        timeouts: &Timeouts,
+        (timeouts, retries_max): (&Timeouts, u32),
         group: &Group,
         path: &str,
         permit: &Arc<Permit>,
@@ -110,7 +122,7 @@ impl UpstreamClient {
                 Err(error) => {
                     group.report(&chosen.server, Some(chosen.pass), Went::Badly);
                     tracing::debug!(server = %chosen.server.address, %error, "an origin gave no answer");
-                    if !group.may_retry(tried.len(), self.upstreams.retries_max) {
+                    if !group.may_retry(tried.len(), retries_max) {
                         return Err(error);
                     }
                 }

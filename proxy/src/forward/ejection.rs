@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 
 /// When a server is ejected, and for how long.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EjectionConfig {
     /// Failures in a row (no answer, 502, 504, 503 without `Retry-After`) that eject a server.

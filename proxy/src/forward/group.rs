@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -14,10 +14,10 @@ use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 
 use crackers_shared::clock::Clock;
 
-use super::GroupConfig;
 use super::balance::{self, Balance, Candidate, HashBy, Standing};
 use super::retry_budget::{RetryBudget, RetryBudgetConfig};
 use super::upstreams::{Chosen, Named, Pass, Server};
+use super::{GroupConfig, ServerConfig};
 use crate::dispatch::breaker::{BreakerConfig, State, Turned, Went};
 use crate::telemetry::Metrics;
 
@@ -42,6 +42,7 @@ pub struct Group {
     turn: AtomicU64,
     /// Held while it is decided whether one more may be ejected.
     ejecting: Mutex<()>,
+    is_retired: AtomicBool,
     retry_budget: RetryBudget,
     breaker: BreakerConfig,
     clock: Clock,
@@ -63,14 +64,22 @@ pub struct Common {
 
 impl Group {
     /// A group whose servers count as up until a check says otherwise. Servers with a host name join it with the first
-    /// [`Group::refresh`].
+    /// [`Group::refresh`]; those that are known stay what they are.
     pub fn new(
         config: &GroupConfig,
         check: Option<Box<dyn HealthCheck + Send + Sync>>,
         common: &Common,
+        known: &[Arc<Server>],
     ) -> Self {
-        let servers = config.servers.iter().map(|one| Arc::new(Server::new(one)));
-        let servers: Vec<_> = servers.collect();
+        let of_config = |one: &ServerConfig| {
+            let mut same = known.iter().filter(|server| server.address == one.address);
+            let Some(server) = same.next() else {
+                return Arc::new(Server::new(one));
+            };
+            server.configure(one);
+            Arc::clone(server)
+        };
+        let servers: Vec<_> = config.servers.iter().map(of_config).collect();
         let mut backends = Backends::new(Box::new(Named(servers.clone())));
         if let Some(check) = check {
             backends.set_health_check(check);
@@ -82,6 +91,7 @@ impl Group {
             balancer: LoadBalancer::from_backends(backends),
             turn: AtomicU64::new(0),
             ejecting: Mutex::new(()),
+            is_retired: AtomicBool::new(false),
             retry_budget: RetryBudget::new(common.retry_budget.clone()),
             breaker: common.breaker.clone(),
             clock: common.clock.clone(),
@@ -90,6 +100,23 @@ impl Group {
         // Addresses need no waiting; a name is left for later.
         let _ = group.balancer.update().now_or_never();
         group
+    }
+
+    /// Whether a group with these settings would be the same.
+    pub(super) fn is_as(&self, config: &GroupConfig, common: &Common) -> bool {
+        self.config == *config
+            && self.breaker == common.breaker
+            && self.retry_budget.config == common.retry_budget
+    }
+
+    /// It gets no more requests than those that it has, and needs no checks.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`Group::retire`].
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     /// Looks up where the servers are.
@@ -158,7 +185,7 @@ impl Group {
             is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
             is_drained: server.drained.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
-            is_backup: server.is_backup,
+            is_backup: server.is_backup.load(Ordering::Relaxed),
             is_tried: tried.iter().any(|one| Arc::ptr_eq(one, server)),
         });
         let eligible = balance::eligible(&standings.collect::<Vec<_>>());
@@ -166,7 +193,8 @@ impl Group {
             let server = known[*index].1;
             Candidate {
                 name: &server.address,
-                weight: u64::from(server.weight) * server.record.share(&self.config.ejection, now),
+                weight: u64::from(server.weight.load(Ordering::Relaxed))
+                    * server.record.share(&self.config.ejection, now),
                 in_flight: server.in_flight.load(Ordering::Relaxed),
             }
         });

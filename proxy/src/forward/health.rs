@@ -59,9 +59,15 @@ impl HealthObserve for Tell {
     }
 }
 
-/// Checks every server until asked to stop, each group in a task of its own.
-pub fn watch(upstreams: &Arc<Upstreams>, metrics: &Arc<Metrics>, stop: &Receiver<bool>) {
-    for group in &upstreams.groups {
+/// Checks every server until asked to stop, each group in a task of its own; those that were there before are checked already.
+pub fn watch(
+    upstreams: &Upstreams,
+    before: Option<&Upstreams>,
+    metrics: &Arc<Metrics>,
+    stop: &Receiver<bool>,
+) {
+    let is_new = |group: &&Arc<Group>| !before.is_some_and(|before| before.holds(group));
+    for group in upstreams.groups.iter().filter(is_new) {
         let (group, metrics) = (Arc::clone(group), Arc::clone(metrics));
         tokio::spawn(check_forever(group, metrics, stop.clone()));
     }
@@ -69,10 +75,13 @@ pub fn watch(upstreams: &Arc<Upstreams>, metrics: &Arc<Metrics>, stop: &Receiver
 
 async fn check_forever(group: Arc<Group>, metrics: Arc<Metrics>, mut stop: Receiver<bool>) {
     let pause = Duration::from_millis(group.config.health.interval_ms);
-    loop {
+    while !group.is_retired() {
         let round = async {
             group.refresh().await;
             group.check().await;
+            if group.is_retired() {
+                return;
+            }
             for server in &group.servers {
                 let up = metrics
                     .upstream_up

@@ -45,7 +45,7 @@ pub struct Config {
 }
 
 /// Origins that can stand in for each other.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupConfig {
     /// Its name, for routes, logs and metrics.
@@ -66,7 +66,7 @@ pub struct GroupConfig {
 }
 
 /// One origin.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// `host:port` or `unix:/path`.
@@ -79,7 +79,7 @@ pub struct ServerConfig {
 }
 
 /// How the servers of a group are checked.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthConfig {
     /// Must answer 200.
@@ -224,8 +224,14 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// The groups of a checked configuration.
-    pub fn new(config: &crate::config::Config, clock: &Clock, metrics: &Arc<Metrics>) -> Self {
+    /// The groups of a checked configuration. What is known of a server goes over from the groups before, by the names of
+    /// group and server; a group of which nothing has changed goes over whole.
+    pub fn new(
+        config: &crate::config::Config,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        before: Option<&Self>,
+    ) -> Self {
         let common = Common {
             retry_budget: config.forward.retry_budget.clone(),
             breaker: config.dispatch.breaker.clone(),
@@ -234,8 +240,13 @@ impl Upstreams {
         };
         let config = &config.forward;
         let of_config = |group: &GroupConfig| {
+            let known = before.and_then(|before| before.group(&group.name));
+            if let Some(same) = known.filter(|known| known.is_as(group, &common)) {
+                return Arc::clone(same);
+            }
             let check = health::check(group, clock).ok();
-            Arc::new(Group::new(group, check, &common))
+            let servers = known.map_or(&[][..], |known| &known.servers);
+            Arc::new(Group::new(group, check, &common, servers))
         };
         let groups: Vec<_> = config.groups.iter().map(of_config).collect();
         let of_route = |route: &RouteConfig| {
@@ -248,6 +259,28 @@ impl Upstreams {
             groups,
             routes,
             retries_max: config.retries_max,
+        }
+    }
+
+    fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// Whether this very group is among them.
+    pub fn holds(&self, group: &Arc<Group>) -> bool {
+        self.groups.iter().any(|one| Arc::ptr_eq(one, group))
+    }
+
+    /// Finds out about groups that are not among those before what is known of them there: who is down stays down.
+    pub async fn prepare(&self, before: &Self) {
+        for group in self.groups.iter().filter(|group| !before.holds(group)) {
+            group.refresh().await;
+            let known = before.group(&group.name);
+            if known.is_some_and(|known| known.servers.iter().any(|one| !known.is_up(one))) {
+                for _ in 0..group.config.health.unhealthy_after {
+                    group.check().await;
+                }
+            }
         }
     }
 

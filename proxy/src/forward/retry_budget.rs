@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 
 /// Settings of the budget.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryBudgetConfig {
     /// Retries in the window, in percent of its requests.
@@ -47,7 +47,7 @@ struct Part {
 
 /// The budget of one group.
 pub(super) struct RetryBudget {
-    config: RetryBudgetConfig,
+    pub(super) config: RetryBudgetConfig,
     parts: Mutex<[Part; PARTS]>,
 }
 

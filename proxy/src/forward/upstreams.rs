@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,8 +21,8 @@ use crate::dispatch::breaker::{Breaker, Passed};
 pub struct Server {
     /// `host:port` or `unix:/path`.
     pub address: String,
-    pub(super) weight: u32,
-    pub(super) is_backup: bool,
+    pub(super) weight: AtomicU32,
+    pub(super) is_backup: AtomicBool,
     /// Whether it gets nothing new, by order of the operator.
     pub drained: AtomicBool,
     /// Requests it is working on.
@@ -39,14 +39,20 @@ impl Server {
     pub(super) fn new(config: &ServerConfig) -> Self {
         Self {
             address: config.address.clone(),
-            weight: config.weight,
-            is_backup: config.backup,
+            weight: AtomicU32::new(config.weight),
+            is_backup: AtomicBool::new(config.backup),
             drained: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             record: Record::new(),
             breaker: Breaker::default(),
             last: Mutex::new(None),
         }
+    }
+
+    /// Goes on with other settings.
+    pub(super) fn configure(&self, config: &ServerConfig) {
+        self.weight.store(config.weight, Ordering::Relaxed);
+        self.is_backup.store(config.backup, Ordering::Relaxed);
     }
 
     /// Where it is now: the first address of its name, or the one before while the name has none.
@@ -148,7 +154,7 @@ impl ServiceDiscovery for Named {
         let mut backends = BTreeSet::new();
         for server in &self.0 {
             if let Some(addr) = server.locate().await {
-                let weight = server.weight as usize;
+                let weight = server.weight.load(Ordering::Relaxed) as usize;
                 let mut ext = http::Extensions::new();
                 ext.insert(Arc::clone(server));
                 backends.insert(Backend { addr, weight, ext });

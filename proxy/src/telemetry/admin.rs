@@ -22,6 +22,7 @@ use crackers_shared::{memory, request_id};
 
 use crate::cache::purge::PurgeRequest;
 use crate::edge::Edge;
+use crate::live::Live;
 use crate::respond::Problem;
 
 /// A purge message of more bytes is refused.
@@ -65,17 +66,17 @@ pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, role: Role, edge: Arc<Edge>) {
+pub async fn serve(listener: TcpListener, role: Role, live: Arc<Live>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (role, edge) = (role.clone(), Arc::clone(&edge));
+        let (role, live) = (role.clone(), Arc::clone(&live));
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let (role, edge) = (role.clone(), Arc::clone(&edge));
-                async move { Ok::<_, Infallible>(answer(&role, &edge, request).await) }
+                let (role, live) = (role.clone(), Arc::clone(&live));
+                async move { Ok::<_, Infallible>(answer(&role, &live, request).await) }
             });
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder
@@ -89,11 +90,11 @@ pub async fn serve(listener: TcpListener, role: Role, edge: Arc<Edge>) {
     }
 }
 
-async fn answer(role: &Role, edge: &Edge, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(role: &Role, live: &Live, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let reply = match role {
-        Role::Metrics => metrics(edge, &request),
+        Role::Metrics => metrics(&live.edge(), &request),
         Role::Admin(token) => match authorize(token, request.headers()) {
-            Ok(()) => admin(edge, request).await,
+            Ok(()) => admin(live, request).await,
             Err(problem) => Err(problem),
         },
     };
@@ -160,7 +161,8 @@ fn authorize(token: &str, fields: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-async fn admin(edge: &Edge, request: Request<Incoming>) -> Reply {
+async fn admin(live: &Live, request: Request<Incoming>) -> Reply {
+    let edge = &*live.edge();
     let json = |value: &serde_json::Value| {
         Ok((
             StatusCode::OK,
@@ -182,13 +184,29 @@ async fn admin(edge: &Edge, request: Request<Incoming>) -> Reply {
             let is_drained = path == "/drain";
             json(&drain(edge, &whole_body(request).await?, is_drained)?)
         }
+        ("POST", "/reload") => reload(live).await,
         ("GET", "/status") => json(&status(edge)),
         ("GET", "/config") => json(&json!(*edge.config)),
         _ => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "not_found",
-            "There are /purge, /drain, /undrain, /status and /config here.",
+            "There are /purge, /drain, /undrain, /reload, /status and /config here.",
         )),
+    }
+}
+
+/// What a reload has brought, or what is wrong with the configuration: file, line and key.
+async fn reload(live: &Live) -> Reply {
+    let kind =
+        |kind, status, body: serde_json::Value| Ok((status, kind, body.to_string().into_bytes()));
+    match live.reload().await {
+        Ok(reloaded) => kind("application/json", StatusCode::OK, json!(reloaded)),
+        Err(error) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            let problem = json!({ "type": "about:blank", "title": "Unprocessable Content", "status": status.as_u16(),
+                "code": "configuration_refused", "detail": format!("{error:#}") });
+            kind("application/problem+json", status, problem)
+        }
     }
 }
 

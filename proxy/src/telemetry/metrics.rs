@@ -77,6 +77,8 @@ pub struct Metrics {
     /// Requests, by method and status, and seconds from a request's head to the end of its answer, by where the answer
     /// came from.
     pub requests: Requests,
+    /// Configurations taken anew, or refused.
+    pub reloads: IntCounterVec,
     /// Log lines dropped because the writer was behind.
     pub access_log_dropped: IntCounter,
     /// Resident memory.
@@ -206,6 +208,11 @@ impl Metrics {
                 counters("requests_total", "Requests", &["method", "status"]),
                 &registered!(registry, HistogramVec::new(seconds, &["source"])),
             ),
+            reloads: counters(
+                "telemetry_reloads_total",
+                "Configurations taken anew, or refused",
+                &["outcome"],
+            ),
             access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
             memory_bytes: gauge("telemetry_memory_bytes", "Resident memory"),
             registry,
@@ -241,6 +248,7 @@ mod tests {
             &metrics.cache_requests,
             &metrics.retries,
             &metrics.retries_refused,
+            &metrics.reloads,
         ] {
             counters.with_label_values(&["x"]).inc();
         }

@@ -144,3 +144,18 @@ async fn a_limit_that_adapts_itself_calls_those_who_wait() {
     assert!(waiting.await.unwrap());
     assert!(dispatch.metrics.dispatch_limit.get() > 4);
 }
+
+#[tokio::test]
+async fn other_settings_keep_who_is_there_and_call_who_can_go() {
+    let dispatch = dispatch(1, 5);
+    let held = enter(&dispatch, Class::Cart).await.unwrap();
+    let waiting = waits(&dispatch, Class::Cart).await;
+    let larger = Config {
+        concurrency_max: 2,
+        ..Config::clone(&dispatch.state.lock().config)
+    };
+    dispatch.configure(Arc::new(larger));
+    assert!(waiting.await.unwrap());
+    assert_eq!(dispatch.metrics.dispatch_in_flight.get(), 1);
+    drop(held);
+}

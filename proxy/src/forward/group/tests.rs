@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::super::{EjectionConfig, HealthConfig, ServerConfig};
+use super::super::{EjectionConfig, HealthConfig};
 use super::*;
 
 const ASKER: Asker<'_> = Asker {
@@ -19,7 +19,7 @@ fn new(config: &GroupConfig, check: Option<Box<dyn HealthCheck + Send + Sync>>) 
         clock: Clock::manual(Timestamp::UNIX_EPOCH),
         metrics: Arc::new(Metrics::new()),
     };
-    Group::new(config, check, &common)
+    Group::new(config, check, &common, &[])
 }
 
 /// Servers on ports from 1 on, with these weights; those whose ports are in `down` fail their first check.
@@ -180,4 +180,32 @@ async fn where_one_of_several_fails_it_is_ejected_before_its_breaker_opens() {
     fail(&group, 0, 5);
     assert!(group.is_ejected(&group.servers[0]));
     assert_eq!(group.breaker_state(&group.servers[0]), State::Closed);
+}
+
+#[tokio::test]
+async fn a_server_that_is_named_again_stays_what_it_is_with_its_new_weight() {
+    let before = group(&[1, 1], &[]).await;
+    fail(&before, 0, 5);
+    before.servers[1].drained.store(true, Ordering::Relaxed);
+    let mut config = before.config.clone();
+    config.servers[0].weight = 7;
+    config.servers.push(ServerConfig {
+        address: "127.0.0.1:9".to_owned(),
+        weight: 1,
+        backup: false,
+    });
+    let common = Common {
+        retry_budget: before.retry_budget.config.clone(),
+        breaker: before.breaker.clone(),
+        clock: before.clock.clone(),
+        metrics: Arc::clone(&before.metrics),
+    };
+    assert!(!before.is_as(&config, &common) && before.is_as(&before.config, &common));
+    let after = Group::new(&config, None, &common, &before.servers);
+    assert!(after.is_ejected(&after.servers[0]));
+    assert_eq!(after.servers[0].weight.load(Ordering::Relaxed), 7);
+    for _ in 0..4 {
+        let chosen = after.choose(&ASKER, &[]).unwrap();
+        assert_eq!(chosen.server.address, "127.0.0.1:9");
+    }
 }

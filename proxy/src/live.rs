@@ -1,0 +1,88 @@
+//! The settings in use, and how they are changed without a restart: a new configuration is read and checked whole, then
+//! taken over at once, or not at all. Requests that have begun go on with the settings that they began with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tokio::sync::{Mutex, watch};
+
+use crate::config::{self, Config};
+use crate::edge::Edge;
+use crate::forward;
+
+/// Reads the configuration anew.
+pub type Load = Arc<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
+
+/// See the module.
+pub struct Live {
+    edge: ArcSwap<Edge>,
+    load: Load,
+    stop: watch::Receiver<bool>,
+    one_at_a_time: Mutex<()>,
+}
+
+/// What a reload has brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// Keys whose new value is in use.
+    pub changed: Vec<String>,
+    /// Keys whose new value needs a restart; the old one stays in use.
+    pub needs_restart: Vec<String>,
+}
+
+impl Live {
+    /// Begins with these settings, and checks the origins until `stop` turns true.
+    pub fn new(edge: Arc<Edge>, load: Load, stop: watch::Receiver<bool>) -> Arc<Self> {
+        forward::watch(&edge.upstreams, None, &edge.metrics, &stop);
+        Arc::new(Self {
+            edge: ArcSwap::new(edge),
+            load,
+            stop,
+            one_at_a_time: Mutex::new(()),
+        })
+    }
+
+    /// The edge with the settings in use.
+    pub fn edge(&self) -> Arc<Edge> {
+        self.edge.load_full()
+    }
+
+    /// Takes the configuration anew.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it, and where; then everything stays as it is.
+    pub async fn reload(&self) -> anyhow::Result<Reloaded> {
+        let _turn = self.one_at_a_time.lock().await;
+        let before = self.edge();
+        let outcome = self.try_reload(&before).await;
+        let label = if outcome.is_ok() { "taken" } else { "refused" };
+        before.metrics.reloads.with_label_values(&[label]).inc();
+        match &outcome {
+            Ok(reloaded) => {
+                tracing::info!(changed = ?reloaded.changed, "the configuration was taken anew");
+                for key in &reloaded.needs_restart {
+                    tracing::warn!(%key, "a changed key needs a restart; its old value stays in use");
+                }
+            }
+            Err(error) => tracing::error!("the configuration stays as it is: {error:#}"),
+        }
+        outcome
+    }
+
+    async fn try_reload(&self, before: &Arc<Edge>) -> anyhow::Result<Reloaded> {
+        let load = Arc::clone(&self.load);
+        let wanted = tokio::task::spawn_blocking(move || load()).await??;
+        let (config, reloaded) = config::reloadable(&before.config, &wanted)?;
+        let edge = Arc::new(before.next(Arc::new(config)).await?);
+        edge.take_over(before);
+        forward::watch(
+            &edge.upstreams,
+            Some(&before.upstreams),
+            &edge.metrics,
+            &self.stop,
+        );
+        self.edge.store(edge);
+        Ok(reloaded)
+    }
+}

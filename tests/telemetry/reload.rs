@@ -1,0 +1,213 @@
+//! The configuration is taken anew without a restart: whole, or not at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::{Context as _, Result};
+use crackers_tests::stack::{Setup, Stack};
+use serde_json::{Value, json};
+
+/// Writes the file that is laid over the edge's configuration.
+fn write(shop: &Stack, text: &str) -> Result<()> {
+    Ok(std::fs::write(
+        shop.folder.path().join("edge-own.yaml"),
+        text,
+    )?)
+}
+
+/// Asks the admin interface for a reload: status and body.
+async fn reload(shop: &Stack) -> Result<(u16, Value)> {
+    let order = reqwest::Client::new().post(format!("{}/reload", shop.admin_url));
+    let answer = order.bearer_auth(shop.admin_token()?).send().await?;
+    Ok((answer.status().as_u16(), answer.json().await?))
+}
+
+/// The configuration in use.
+async fn in_use(shop: &Stack) -> Result<Value> {
+    let order = reqwest::Client::new().get(format!("{}/config", shop.admin_url));
+    let answer = order.bearer_auth(shop.admin_token()?).send().await?;
+    Ok(answer.json().await?)
+}
+
+async fn taken(shop: &Stack) -> Result<f64> {
+    let line = "crackers_edge_telemetry_reloads_total{outcome=\"taken\"}";
+    shop.edge_metric(line).await
+}
+
+/// Settings that differ in every stage, with the origins in another order and another weight each time.
+fn settings(shop: &Stack, round: usize) -> String {
+    let server = |place: usize| {
+        let port = shop.origin_ports[place % 2];
+        format!("{{address: '127.0.0.1:{port}', weight: {}}}", 1 + round % 3)
+    };
+    format!(
+        "accept: {{idle_timeout_ms: {}}}\n\
+         admit: {{rate_limits: [{{name: all, methods: [], path_prefixes: [], requests_max: {}, window_ms: 60000}}]}}\n\
+         dispatch: {{concurrency_max: {}, queue_max: {}}}\n\
+         forward:\n  retries_max: {}\n  groups:\n    - name: origin\n      balance: {}\n      servers: [{}, {}]\n      \
+         health: {{path: /api/health/live, interval_ms: {}, timeout_ms: 2000, healthy_after: 1, unhealthy_after: 3}}\n\
+         respond: {{compress_bytes_min: {}}}\n",
+        60_000 + round,
+        1_000_000 + round,
+        64 + round,
+        500 + round,
+        1 + round % 2,
+        ["round_robin", "least_connections"][round % 2],
+        server(round),
+        server(round + 1),
+        500 + round,
+        256 + round,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_reloads_under_load_fail_no_request() -> Result<()> {
+    let shop = Arc::new(Stack::start(2, "").await?);
+    write(&shop, &settings(&shop, 0))?;
+    assert_eq!(reload(&shop).await?.0, 200);
+    let (enough, answered) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let customers: Vec<_> = (0..4)
+        .map(|customer| {
+            let (shop, enough) = (Arc::clone(&shop), Arc::clone(&enough));
+            let answered = Arc::clone(&answered);
+            tokio::spawn(async move {
+                let quote = json!({ "lines": [{ "product_id": "SPK000000", "quantity": 1 }] });
+                let mut wrong = Vec::new();
+                while !enough.load(Ordering::Relaxed) {
+                    // From memory, from an origin, and with a body.
+                    let answer = match (customer + answered.load(Ordering::Relaxed)) % 3 {
+                        0 => shop.get("/api/products").await,
+                        1 => shop.get_with("/api/health", &[]).await,
+                        _ => shop.post("/api/cart/quote", &quote, &[]).await,
+                    };
+                    match answer {
+                        Ok(answer) if answer.status < 500 => {}
+                        Ok(answer) => wrong.push(answer.status.to_string()),
+                        Err(error) => wrong.push(format!("{error:#}")),
+                    }
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                wrong
+            })
+        })
+        .collect();
+    for round in 1..=20 {
+        let before = (answered.load(Ordering::Relaxed), taken(&shop).await?);
+        write(&shop, &settings(&shop, round))?;
+        if round % 2 == 0 {
+            shop.edge.hang_up()?;
+        } else {
+            assert_eq!(reload(&shop).await?.0, 200);
+        }
+        shop.wait_for("it is taken, and requests go on", async || {
+            let goes_on = answered.load(Ordering::Relaxed) > before.0 + 10;
+            Ok(goes_on && taken(&shop).await? > before.1)
+        })
+        .await?;
+        let config = in_use(&shop).await?;
+        assert_eq!(config["dispatch"]["queue_max"], 500 + round);
+    }
+    enough.store(true, Ordering::Relaxed);
+    for customer in customers {
+        assert_eq!(customer.await?, Vec::<String>::new());
+    }
+    assert!(answered.load(Ordering::Relaxed) > 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_file_changes_nothing_and_is_named_with_line_and_key() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let before = in_use(&shop).await?;
+    for (text, line, key) in [
+        (
+            "dispatch:\n  queue_max: 7\n  queue_maks: 8\n",
+            3,
+            "dispatch.queue_maks",
+        ),
+        (
+            "dispatch: {queue_max: 7}\ncache:\n  gzip_level: 99\n",
+            3,
+            "cache.gzip_level",
+        ),
+        ("dispatch: {queue_max: 7}\nrespond: [\n", 3, ""),
+    ] {
+        write(&shop, text)?;
+        let (status, problem) = reload(&shop).await?;
+        let detail = problem["detail"].as_str().context("no detail")?;
+        assert_eq!(status, 422, "{problem}");
+        let place = format!("edge-own.yaml:{line}");
+        assert!(detail.contains(&place) && detail.contains(key), "{detail}");
+        assert_eq!(in_use(&shop).await?, before, "{text}");
+    }
+    // By signal, too; the log says why.
+    shop.edge.hang_up()?;
+    let line = "crackers_edge_telemetry_reloads_total{outcome=\"refused\"}";
+    shop.wait_for("it is refused", async || {
+        Ok(shop.edge_metric(line).await? > 3.0)
+    })
+    .await?;
+    assert!(shop.edge.log().contains("the configuration stays as it is"));
+    assert_eq!(shop.get("/api/shop").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_of_a_budget_and_what_was_cached_and_drained_stays_so() -> Result<()> {
+    let own = |most: u32| {
+        format!(
+            "admit: {{rate_limits: [{{name: all, methods: [POST], path_prefixes: [], requests_max: {most}, window_ms: 900000}}]}}\n"
+        )
+    };
+    let setup = Setup {
+        edge: &own(3),
+        ..Setup::default()
+    };
+    let shop = Stack::of(setup).await?;
+    let post =
+        async || Ok::<_, anyhow::Error>(shop.post("/api/nothing", &json!({}), &[]).await?.status);
+    for expected in [404, 404, 404, 429] {
+        assert_eq!(post().await?, expected);
+    }
+    shop.get("/api/shop").await?;
+    write(&shop, &(own(3) + "dispatch: {queue_max: 7}\n"))?;
+    assert_eq!(
+        reload(&shop).await?.1["changed"],
+        json!(["dispatch.queue_max"])
+    );
+    assert_eq!(post().await?, 429, "the budget is whole again");
+    let hit = shop.get("/api/shop").await?;
+    assert!(
+        hit.field("cache-status").contains("hit"),
+        "the cache is empty"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_restart_is_named_and_stays_as_it_is() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    write(
+        &shop,
+        "cache: {gzip_level: 9}\ntelemetry: {admin_listen: '127.0.0.1:1'}\nadmit: {blocked: [203.0.113.0/24]}\n",
+    )?;
+    let (status, reloaded) = reload(&shop).await?;
+    assert_eq!(status, 200);
+    assert_eq!(reloaded["changed"], json!(["admit.blocked"]));
+    let keys = json!(["cache.gzip_level", "telemetry.admin_listen"]);
+    assert_eq!(reloaded["needs_restart"], keys);
+    let log = shop.edge.log();
+    assert!(
+        log.contains("needs a restart") && log.contains("cache.gzip_level"),
+        "{log}"
+    );
+    let config = in_use(&shop).await?;
+    assert_eq!(config["cache"]["gzip_level"], 6);
+    assert_eq!(config["admit"]["blocked"], json!(["203.0.113.0/24"]));
+    let stranger = reqwest::Client::new().post(format!("{}/reload", shop.admin_url));
+    assert_eq!(stranger.send().await?.status(), 401);
+    Ok(())
+}
