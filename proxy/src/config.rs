@@ -55,6 +55,8 @@ pub const NEED_RESTART: &[&str] = &[
     "cache.tags_max",
     "cache.marks_seconds",
     "cache.marks_max",
+    "cache.vary",
+    "cache.variants_max",
     "forward.idle_connections_max",
     "telemetry.log_filter",
     "telemetry.log_format",

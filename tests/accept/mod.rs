@@ -2,6 +2,7 @@
 
 mod connections;
 mod deadlines;
+mod malformed;
 mod starting;
 mod stopping;
 mod streams;

@@ -18,8 +18,9 @@ enum State {
     SizeEnd { size: u64 },
     Data(u64),
     DataEnd { line_feed: bool },
-    Trailer { empty: bool },
-    TrailerEnd { empty: bool },
+    TrailerName { empty: bool },
+    TrailerValue,
+    TrailerEnd { last: bool },
 }
 
 /// A body that is not what its framing says.
@@ -109,7 +110,7 @@ impl Follower {
                 self.count_extra()?;
                 Ok(State::Extension { size })
             }
-            (State::SizeEnd { size: 0 }, b'\n') => Ok(State::Trailer { empty: true }),
+            (State::SizeEnd { size: 0 }, b'\n') => Ok(State::TrailerName { empty: true }),
             (State::SizeEnd { size }, b'\n') => {
                 self.data += size;
                 if self.data > self.data_max {
@@ -119,14 +120,30 @@ impl Follower {
             }
             (State::DataEnd { line_feed: false }, b'\r') => Ok(State::DataEnd { line_feed: true }),
             (State::DataEnd { line_feed: true }, b'\n') => Ok(State::Size { size: 0, digits: 0 }),
-            (State::Trailer { empty }, b'\r') => Ok(State::TrailerEnd { empty }),
-            (State::Trailer { .. }, byte) if byte != b'\n' && byte != 0 => {
-                self.count_extra()?;
-                Ok(State::Trailer { empty: false })
+            (State::TrailerName { .. } | State::TrailerValue | State::TrailerEnd { .. }, byte) => {
+                self.trailer_step(byte)
             }
-            (State::TrailerEnd { empty: true }, b'\n') => Ok(State::Ended),
-            (State::TrailerEnd { empty: false }, b'\n') => Ok(State::Trailer { empty: true }),
             _ => Err(BadBody("malformed chunk")),
+        }
+    }
+
+    /// One byte of the fields behind the last chunk: a name, a colon, a value, and no line without them.
+    fn trailer_step(&mut self, byte: u8) -> Result<State, BadBody> {
+        match (self.state, byte) {
+            (State::TrailerName { empty: true }, b'\r') => Ok(State::TrailerEnd { last: true }),
+            (State::TrailerValue, b'\r') => Ok(State::TrailerEnd { last: false }),
+            (State::TrailerEnd { last: true }, b'\n') => Ok(State::Ended),
+            (State::TrailerEnd { last: false }, b'\n') => Ok(State::TrailerName { empty: true }),
+            (State::TrailerName { empty: false }, b':') => Ok(State::TrailerValue),
+            (State::TrailerName { .. }, byte) if is_token(byte) => {
+                self.count_extra()?;
+                Ok(State::TrailerName { empty: false })
+            }
+            (State::TrailerValue, b'\t' | b' '..=b'~' | 128..) => {
+                self.count_extra()?;
+                Ok(State::TrailerValue)
+            }
+            _ => Err(BadBody("malformed trailer")),
         }
     }
 
@@ -138,6 +155,11 @@ impl Follower {
             Ok(())
         }
     }
+}
+
+/// Whether a byte may stand in a field name (RFC 9110 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -178,6 +200,12 @@ mod tests {
             b"5 \r\n",
             b"5\r\nhello\r\n0\r\n\n",
             b"5;a\nb\r\n",
+            b"0\r\nhello\r\n",
+            b"0\r\nGET / HTTP/1.1\r\n",
+            b"0\r\n: y\r\n",
+            b"0\r\nX: y\r\n z\r\n",
+            b"0\r\nX : y\r\n",
+            b"0\r\nX: \x01\r\n",
         ] {
             assert!(follow(body).is_err(), "{body:?}");
         }

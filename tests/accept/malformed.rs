@@ -1,0 +1,283 @@
+//! Requests that two programs could read in two ways, replayed byte by byte: each is refused and its connection closed, or
+//! seen by the origin as exactly what it is. The table is `malformed.txt`.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use crackers_tests::lone_edge::lone_edge_with;
+
+const TABLE: &str = include_str!("malformed.txt");
+const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: smuggled\r\n\r\n";
+
+/// One row of the table with its alternatives chosen.
+struct Case {
+    name: String,
+    expected: Expected,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Refused(u16),
+    Edge(u16),
+    Origin(usize),
+}
+
+/// What the origin saw: every request by itself.
+type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+fn cases() -> Result<Vec<Case>> {
+    let rows = TABLE
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut cases = Vec::new();
+    for row in rows {
+        let mut parts = row.splitn(3, " | ");
+        let mut part = || parts.next().with_context(|| row.to_owned());
+        let (name, expected, text) = (part()?.trim(), part()?.trim(), part()?);
+        let expected = match expected.split_once(' ').context("no number")? {
+            ("refused", status) => Expected::Refused(status.parse()?),
+            ("edge", status) => Expected::Edge(status.parse()?),
+            ("origin", count) => Expected::Origin(count.trim().parse()?),
+            (other, _) => bail!("{other}"),
+        };
+        for (number, text) in alternatives(text).into_iter().enumerate() {
+            cases.push(Case {
+                name: format!("{name} ({})", number + 1),
+                expected,
+                bytes: bytes(&text)?,
+            });
+        }
+    }
+    Ok(cases)
+}
+
+/// Every text that the braces stand for.
+fn alternatives(text: &str) -> Vec<String> {
+    let open = text
+        .match_indices('{')
+        .find(|(at, _)| !text[..*at].ends_with('\\') && text[*at..].contains('|'));
+    let Some((open, _)) = open else {
+        return vec![text.to_owned()];
+    };
+    let Some(length) = text[open..].find('}') else {
+        return vec![text.to_owned()];
+    };
+    let close = open + length;
+    let (before, after) = (&text[..open], &text[close + 1..]);
+    let inside = text[open + 1..close].split('|');
+    inside
+        .flat_map(|one| {
+            let rest = alternatives(after);
+            rest.into_iter()
+                .map(move |rest| format!("{before}{one}{rest}"))
+        })
+        .collect()
+}
+
+/// The bytes that the escapes stand for.
+fn bytes(text: &str) -> Result<Vec<u8>> {
+    let text = text.replace("$SMUGGLED", "\\S");
+    let mut found = Vec::new();
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        if letter != '\\' {
+            found.extend(letter.to_string().as_bytes());
+            continue;
+        }
+        match rest.next().context("a backslash at the end")? {
+            'r' => found.push(b'\r'),
+            'n' => found.push(b'\n'),
+            't' => found.push(b'\t'),
+            '0' => found.push(0),
+            'p' => found.push(b'|'),
+            'S' => found.extend(SMUGGLED),
+            'x' => {
+                let digits: String = rest.by_ref().take(2).collect();
+                found.push(u8::from_str_radix(&digits, 16)?);
+            }
+            itself @ ('\\' | '{') => found.extend(itself.to_string().as_bytes()),
+            other => bail!("\\{other}"),
+        }
+    }
+    Ok(found)
+}
+
+/// An origin that answers every request, with a length, and writes down what it was.
+fn recorder() -> Result<(u16, Seen)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let (port, seen) = (listener.local_addr()?.port(), Seen::default());
+    let of_all = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let seen = Arc::clone(&of_all);
+            // A connection that breaks off is the edge's affair.
+            std::thread::spawn(move || record(stream, &seen));
+        }
+    });
+    Ok((port, seen))
+}
+
+fn record(mut stream: TcpStream, seen: &Seen) -> Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(byte(&mut stream)?);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let is_check = head.starts_with("GET /api/health/live ");
+        if !is_check {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push((head.clone(), Vec::new()));
+        }
+        let body = read_body(&mut stream, &head.to_ascii_lowercase())?;
+        if !is_check {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(own) = seen.iter_mut().rev().find(|one| one.0 == head) {
+                own.1 = body;
+            }
+        }
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 2\r\n\r\nok",
+        )?;
+    }
+}
+
+fn byte(stream: &mut TcpStream) -> Result<u8> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+/// A line without its end.
+fn line(stream: &mut TcpStream) -> Result<String> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        line.push(byte(stream)?);
+    }
+    line.truncate(line.len() - 2);
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Reads a body as its head frames it, without a thought of what the edge might have meant.
+fn read_body(stream: &mut TcpStream, head: &str) -> Result<Vec<u8>> {
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+    let mut body = Vec::new();
+    if field("transfer-encoding: ").is_some() {
+        loop {
+            let text = line(stream)?;
+            let size = text.split(';').next().unwrap_or_default();
+            let size = usize::from_str_radix(size, 16)?;
+            if size == 0 {
+                while !line(stream)?.is_empty() {}
+                return Ok(body);
+            }
+            let mut chunk = vec![0; size + 2];
+            stream.read_exact(&mut chunk)?;
+            body.extend_from_slice(&chunk[..size]);
+        }
+    }
+    if let Some(length) = field("content-length: ") {
+        body.resize(length.trim().parse()?, 0);
+        stream.read_exact(&mut body)?;
+    }
+    Ok(body)
+}
+
+/// Sends a case; the status of the first answer, and whether the edge has closed the connection.
+fn replay(port: u16, case: &Case) -> Result<(Option<u16>, bool)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_millis(700)))?;
+    let mut sent = case.bytes.clone();
+    if matches!(case.expected, Expected::Refused(_)) {
+        sent.extend(SMUGGLED);
+    }
+    stream.write_all(&sent)?;
+    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    let is_closed = loop {
+        match stream.read(&mut part) {
+            Ok(0) => break true,
+            Ok(read) => answer.extend_from_slice(&part[..read]),
+            Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    };
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3));
+    Ok((status.and_then(|status| status.parse().ok()), is_closed))
+}
+
+/// What is wrong with how a case went, if anything is.
+fn verdict(case: &Case, port: u16, seen: &Seen) -> Result<Option<String>> {
+    let taken = || std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    taken();
+    let (status, is_closed) = replay(port, case)?;
+    let seen = taken();
+    let lines: Vec<_> = seen.iter().filter_map(|one| one.0.lines().next()).collect();
+    let is_smuggled = lines.iter().any(|line| line.contains(" /smuggled HTTP"));
+    let is_good = !is_smuggled
+        && match case.expected {
+            Expected::Refused(expected) => status == Some(expected) && is_closed && seen.is_empty(),
+            Expected::Edge(expected) => status == Some(expected) && seen.is_empty(),
+            Expected::Origin(count) => seen.len() == count,
+        };
+    let text = String::from_utf8_lossy(&case.bytes);
+    Ok((!is_good).then(|| {
+        format!(
+            "{}: expected {:?}, got {status:?}, closed {is_closed}, the origin saw {lines:?}\n    {text:?}",
+            case.name, case.expected
+        )
+    }))
+}
+
+#[test]
+fn hundreds_of_malformed_requests_are_refused_or_seen_as_exactly_one() -> Result<()> {
+    let (folder, (origin, seen)) = (tempfile::tempdir()?, recorder()?);
+    let own = "admit: {rate_limits: []}\naccept: {head_timeout_ms: 2000, body_timeout_ms: 2000}\n";
+    let (_edge, port) = lone_edge_with(folder.path(), origin, own)?;
+    let cases = cases()?;
+    ensure!(cases.len() > 400, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        wrong.extend(verdict(case, port, &seen)?);
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn a_body_that_looks_like_a_request_arrives_as_a_body_byte_for_byte() -> Result<()> {
+    let (folder, (origin, seen)) = (tempfile::tempdir()?, recorder()?);
+    let (_edge, port) = lone_edge_with(folder.path(), origin, "")?;
+    for framing in [
+        "Content-Length: 42\\r\\n\\r\\n$SMUGGLED",
+        "Transfer-Encoding: chunked\\r\\n\\r\\n2a\\r\\n$SMUGGLED\\r\\n0\\r\\n\\r\\n",
+    ] {
+        let text = format!("POST /x HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n{framing}");
+        let case = Case {
+            name: framing.to_owned(),
+            expected: Expected::Origin(1),
+            bytes: bytes(&text)?,
+        };
+        assert_eq!(verdict(&case, port, &seen)?, None);
+        replay(port, &case)?;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(
+            seen.last().context("nothing seen")?.1,
+            SMUGGLED,
+            "{framing}"
+        );
+    }
+    Ok(())
+}
