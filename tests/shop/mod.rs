@@ -9,6 +9,7 @@ mod gateway;
 mod kills;
 mod orders;
 mod pages;
+mod pictures;
 mod proofs;
 mod reviews;
 mod selling;

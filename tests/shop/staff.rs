@@ -58,9 +58,7 @@ impl<'a> Desk<'a> {
         content_type: &str,
         body: &[u8],
     ) -> Result<Answer> {
-        let mut fields = self.who.fields().to_vec();
-        fields.push(("content-type", content_type));
-        self.shop.send(method, path, body, &fields).await
+        self.send_bytes(method, path, content_type, body, "").await
     }
 
     /// With the entity tag that it was decided on; none where that is empty.
@@ -76,6 +74,23 @@ impl<'a> Desk<'a> {
             fields.push(("if-match", etag));
         }
         self.shop.ask(method, path, body, &fields).await
+    }
+
+    /// Bytes of a kind, with the entity tag that they were decided on; none where that is empty.
+    pub(super) async fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+        etag: &str,
+    ) -> Result<Answer> {
+        let mut fields = self.who.fields().to_vec();
+        fields.push(("content-type", kind));
+        if !etag.is_empty() {
+            fields.push(("if-match", etag));
+        }
+        self.shop.send(method, path, body, &fields).await
     }
 }
 

@@ -34,6 +34,7 @@ mod sitemap;
 pub mod staff;
 mod table;
 pub mod tracking;
+mod uploads;
 pub mod views;
 pub mod wishlist;
 

@@ -117,11 +117,20 @@ fn operation(route: &Route, schemas: Schemas) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
     if route.takes_picture {
-        let types = super::proofs::TYPES.iter();
-        let content: Map<_, _> = types.map(|kind| ((*kind).to_owned(), json!({}))).collect();
-        operation["requestBody"] = json!({ "required": true, "content": content });
+        operation["requestBody"] = json!({ "required": true, "content": picture() });
     }
     operation
+}
+
+/// A picture as it is, or in a form.
+fn picture() -> Map<String, Value> {
+    let types = super::uploads::TYPES.iter();
+    let mut content: Map<_, _> = types.map(|kind| ((*kind).to_owned(), json!({}))).collect();
+    let [picture, alt] = super::uploads::FIELDS;
+    let fields = json!({ picture: {}, alt: { "type": "string", "maxLength": 200 } });
+    let form = json!({ "type": "object", "required": [picture], "properties": fields });
+    content.insert(super::uploads::FORM.to_owned(), json!({ "schema": form }));
+    content
 }
 
 /// The errors that a route can answer with.

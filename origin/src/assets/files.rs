@@ -8,6 +8,7 @@ use moka::future::Cache;
 use super::Config;
 use crate::api::{ApiError, Caching, Reply, etag_of};
 use crate::app::App;
+use crate::services::objects::Room;
 
 /// Files in memory. A hashed file never changes; others are read again after a short while.
 pub struct Assets {
@@ -68,6 +69,38 @@ impl Assets {
             sequence: app.answers.touched.last(),
         };
         self.kept.insert(path, reply.clone()).await;
+        Ok(Some(reply))
+    }
+}
+
+impl Assets {
+    /// A picture that staff have sent; `None` when there is none. What is under a name never changes.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when it cannot be read.
+    pub async fn picture(&self, app: &App, name: &str) -> Result<Option<Reply>, ApiError> {
+        let place = Path::new("/images").join(name);
+        if let Some(reply) = self.kept.get(&place).await {
+            return Ok(Some(reply));
+        }
+        let found = app.objects.get(Room::Public, name).await;
+        let found = found.map_err(|error| ApiError::internal(format!("a picture: {error}")))?;
+        let Some(body) = found else {
+            return Ok(None);
+        };
+        let reply = Reply {
+            status: http::StatusCode::OK,
+            content_type: "image/jpeg",
+            etag: Some(etag_of(&body)),
+            body,
+            stream: None,
+            caching: Caching::Immutable,
+            tags: Arc::new(["assets".to_owned()]),
+            set_cookie: None,
+            file_name: None,
+            sequence: app.answers.touched.last(),
+        };
+        self.kept.insert(place, reply.clone()).await;
         Ok(Some(reply))
     }
 }

@@ -59,6 +59,10 @@ pub async fn answer(app: &Arc<App>, path: &str) -> Result<Reply, ApiError> {
             .await?
             .ok_or(ApiError::NotFound);
     }
+    if let Some(name) = path.strip_prefix("/images/") {
+        let found = app.assets.picture(app, name).await?;
+        return found.ok_or(ApiError::NotFound);
+    }
     let name = path.trim_start_matches('/');
     let is_hashed = name.starts_with("assets/");
     if !name.is_empty() && name != "index.html" && last_segment(name).contains('.') {

@@ -16,6 +16,12 @@ const SIDE_MAX: u32 = 2000;
 /// Quality of the JPEG that is kept, 1 to 100.
 const QUALITY: u8 = 85;
 
+/// The widths that pictures of goods are shown in, in pixels; smaller pictures are not made larger.
+pub const WIDTHS: [u32; 3] = [320, 640, 1280];
+
+/// How many times as high as wide a picture of goods may be shown.
+const HEIGHT_MAX: u32 = 2;
+
 /// Why a picture is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPicture {
@@ -48,6 +54,73 @@ pub fn redraw(sent: &[u8]) -> Result<Vec<u8>, NoPicture> {
         .write_with_encoder(encoder)
         .map_err(|_| NoPicture::Broken)?;
     Ok(drawn)
+}
+
+/// A picture of goods in each width that it is shown in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// The narrowest first; at least one.
+    pub sizes: Vec<DrawnSize>,
+    /// The CSS colour of all of it together.
+    pub colour: String,
+}
+
+/// A picture in one width, as JPEG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrawnSize {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The file.
+    pub file: Vec<u8>,
+}
+
+/// Draws a picture anew in each width that it is shown in.
+///
+/// # Errors
+/// [`NoPicture`]: see its variants.
+pub fn draw_sizes(sent: &[u8]) -> Result<Drawn, NoPicture> {
+    let (picture, orientation) = decode(sent)?;
+    let widest = WIDTHS[WIDTHS.len() - 1] * HEIGHT_MAX;
+    let mut picture = if picture.width().max(picture.height()) > widest {
+        picture.thumbnail(widest, widest)
+    } else {
+        picture
+    };
+    picture.apply_orientation(orientation);
+    let picture = DynamicImage::ImageRgb8(on_white(&picture));
+    let mut sizes: Vec<DrawnSize> = Vec::new();
+    for width in WIDTHS {
+        let fits = picture.width() <= width && picture.height() <= width * HEIGHT_MAX;
+        let size = if fits {
+            encoded(&picture)?
+        } else {
+            encoded(&picture.thumbnail(width, width * HEIGHT_MAX))?
+        };
+        sizes.push(size);
+        if fits {
+            break;
+        }
+    }
+    let [red, green, blue] = picture.thumbnail_exact(1, 1).to_rgb8().get_pixel(0, 0).0;
+    Ok(Drawn {
+        sizes,
+        colour: format!("#{red:02x}{green:02x}{blue:02x}"),
+    })
+}
+
+fn encoded(picture: &DynamicImage) -> Result<DrawnSize, NoPicture> {
+    let mut file = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut file, QUALITY);
+    picture
+        .write_with_encoder(encoder)
+        .map_err(|_| NoPicture::Broken)?;
+    Ok(DrawnSize {
+        width: picture.width(),
+        height: picture.height(),
+        file,
+    })
 }
 
 /// The pixels, and which way is up.
@@ -111,6 +184,39 @@ mod tests {
             let drawn = redraw(&sample(format, 40, 20)).unwrap();
             assert_eq!(measures(&drawn), (40, 20), "{format:?}");
         }
+    }
+
+    #[test]
+    fn goods_are_drawn_in_every_width_that_is_not_wider_than_they_are() {
+        for ((width, height), expected) in [
+            ((1400, 700), &[(320, 160), (640, 320), (1280, 640)][..]),
+            ((1000, 500), &[(320, 160), (640, 320), (1000, 500)]),
+            ((320, 10), &[(320, 10)]),
+            ((90, 60), &[(90, 60)]),
+            // Never a strip that is higher than it may be.
+            ((20, 2000), &[(6, 640), (13, 1280), (20, 2000)]),
+        ] {
+            let drawn = draw_sizes(&sample(ImageFormat::Png, width, height)).unwrap();
+            let sizes: Vec<_> = drawn
+                .sizes
+                .iter()
+                .map(|one| (one.width, one.height))
+                .collect();
+            assert_eq!(sizes, expected, "{width}×{height}");
+            for size in drawn.sizes {
+                assert_eq!(measures(&size.file), (size.width, size.height));
+            }
+        }
+    }
+
+    #[test]
+    fn the_colour_of_goods_is_that_of_all_pixels_together() {
+        let grey = RgbImage::from_fn(40, 40, |x, _| {
+            Rgb(if x < 20 { [0, 0, 0] } else { [200; 3] })
+        });
+        let mut file = Cursor::new(Vec::new());
+        grey.write_to(&mut file, ImageFormat::Png).unwrap();
+        assert_eq!(draw_sizes(file.get_ref()).unwrap().colour, "#646464");
     }
 
     #[test]

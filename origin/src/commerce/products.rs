@@ -22,6 +22,18 @@ pub struct Image {
     pub alt: String,
     /// The CSS colour to show until the picture has arrived.
     pub placeholder: String,
+    /// The same picture in several widths, the narrowest first; none for drawings that fit every width.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ImageSource>,
+}
+
+/// A picture in one width.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct ImageSource {
+    /// Path on this shop; what is there never changes.
+    pub url: String,
+    /// Pixels.
+    pub width: u32,
 }
 
 /// What the shop sells, as the databases keep it. The stock itself is a record of its own ([`super::stock`]);

@@ -179,12 +179,12 @@ async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
     }
 }
 
-async fn required(call: &Call) -> Result<Product, ApiError> {
+pub(super) async fn required(call: &Call) -> Result<Product, ApiError> {
     let found = call.app.database.product_by_any_key(&call.segment).await?;
     found.ok_or(ApiError::NotFound)
 }
 
-async fn shown(call: &Call, product: &Product) -> Result<Reply, ApiError> {
+pub(super) async fn shown(call: &Call, product: &Product) -> Result<Reply, ApiError> {
     let stock = call.app.database.stock(&product.id).await?;
     let categories = call.app.database.categories().await?;
     let view = StaffProductView {

@@ -13,6 +13,7 @@ use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::commerce::categories::{Category, SubCategory};
 use crate::commerce::product_rules::{SLUG, is_slug, is_text};
+use crate::commerce::products::Image;
 use crate::database::DatabaseError;
 
 /// The most sub-categories of a category.
@@ -68,6 +69,8 @@ pub struct StaffCategoryView {
     pub position: i32,
     /// Its parts.
     pub sub_categories: Vec<SubCategoryTerms>,
+    /// Its picture.
+    pub image: Option<Image>,
     /// What `If-Match` names.
     pub version: i64,
 }
@@ -91,6 +94,7 @@ impl From<&Category> for StaffCategoryView {
             description: category.description.clone(),
             position: category.position,
             sub_categories: parts.collect(),
+            image: category.image.clone(),
             version: category.version,
         }
     }
@@ -154,13 +158,13 @@ impl CategoryTerms {
     }
 }
 
-fn shown(status: StatusCode, category: &Category) -> Result<Reply, ApiError> {
+pub(super) fn shown(status: StatusCode, category: &Category) -> Result<Reply, ApiError> {
     let mut reply = Reply::fresh(status, &StaffCategoryView::from(category))?;
     reply.etag = Some(format!("\"{}\"", category.version));
     Ok(reply)
 }
 
-async fn required(call: &Call) -> Result<Category, ApiError> {
+pub(super) async fn required(call: &Call) -> Result<Category, ApiError> {
     let all = call.app.database.categories().await?;
     let found = all.into_iter().find(|one| one.slug == call.segment);
     found.ok_or(ApiError::NotFound)

@@ -10,6 +10,7 @@ pub mod coupons;
 pub mod dashboard;
 pub mod enquiries;
 pub mod exports;
+pub mod images;
 pub mod imports;
 pub mod mails;
 pub mod members;

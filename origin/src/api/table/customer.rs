@@ -120,12 +120,12 @@ pub(super) static ROUTES: &[Route] = &[
         "Say that an order is paid; staff look"
     ),
     picture!(
-        "/api/track/{token}/payment/proof", Permission::Public => tracking::TrackView,
+        PUT "/api/track/{token}/payment/proof", Permission::Public => OK tracking::TrackView,
         proofs::put_by_token,
         "Show a payment that staff look at; in the place of a picture sent before"
     ),
     picture!(
-        "/api/orders/{id}/payments/proof", Permission::Customer => tracking::TrackView,
+        PUT "/api/orders/{id}/payments/proof", Permission::Customer => OK tracking::TrackView,
         proofs::put_own,
         "Show a payment of one's order that staff look at"
     ),

@@ -86,12 +86,12 @@ macro_rules! own {
     (@schema $body:ty) => { Some(schema_of::<$body>) };
 }
 
-/// A row for a PUT of a picture that answers JSON of type `$kind`, never kept.
+/// A row that takes a picture and answers JSON of type `$kind`, never kept.
 macro_rules! picture {
-    ($path:literal, $permission:expr => $kind:ty, $handler:path, $summary:literal) => {
+    ($method:ident $path:literal, $permission:expr => $status:ident $kind:ty, $handler:path, $summary:literal) => {
         Route {
             path: $path,
-            method: Method::PUT,
+            method: Method::$method,
             permission: $permission,
             summary: $summary,
             parameters: &[],
@@ -99,7 +99,7 @@ macro_rules! picture {
             takes_picture: true,
             takes_sheet: false,
             needs_key: false,
-            status: StatusCode::OK,
+            status: StatusCode::$status,
             content_type: "application/json",
             schema: Some(schema_of::<$kind>),
             handler: |call| Box::pin($handler(call)),
@@ -156,6 +156,7 @@ mod account;
 mod catalogue;
 mod customer;
 mod payments;
+mod pictures;
 mod service;
 mod staff;
 mod system;
@@ -182,6 +183,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         account::ROUTES,
         service::ROUTES,
         payments::ROUTES,
+        pictures::ROUTES,
         staff::ROUTES,
         system::ROUTES,
     ]

@@ -122,6 +122,7 @@ fn category(place: usize, pictures: &mut BTreeMap<String, String>) -> Category {
 
 fn image(name: &str, alt: &str, placeholder: &str) -> Image {
     Image {
+        sources: Vec::new(),
         url: format!("/pictures/{name}"),
         width: 480,
         height: 480,

@@ -1,7 +1,7 @@
 /** What the API answers, as far as these pages use it. Generated from the OpenAPI document in a later version. */
 
 export interface Money { amount_paise: number; currency: "INR" }
-export interface Image { url: string; width: number; height: number; alt: string; placeholder: string }
+export interface Image { url: string; width: number; height: number; alt: string; placeholder: string; sources?: { url: string; width: number }[] }
 export type Availability = "in_stock" | "low" | "sold_out";
 export interface Page<T> { items: T[]; next_cursor: string | null; total?: number }
 

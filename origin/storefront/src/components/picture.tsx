@@ -8,7 +8,7 @@ export function Picture({ image, name, sizes, eager = false }: { image: Image | 
   return (
     <span className="picture" style={{ backgroundColor: image?.placeholder ?? "#e9e2f5" }}>
       {image && (
-        <img src={image.url} alt={image.alt || name} width={image.width} height={image.height} sizes={sizes}
+        <img src={image.url} srcSet={image.sources?.map(one => `${one.url} ${one.width}w`).join(", ")} alt={image.alt || name} width={image.width} height={image.height} sizes={sizes}
           loading={eager ? "eager" : "lazy"} decoding="async" className={loaded ? "loaded" : ""} onLoad={() => setLoaded(true)} />
       )}
     </span>

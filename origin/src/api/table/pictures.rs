@@ -1,0 +1,20 @@
+//! Pictures of goods.
+
+use super::super::staff::{catalogue, categories, images};
+use super::{Method, Permission, Route, StatusCode, schema_of};
+use crate::commerce::staff::Right;
+
+pub(super) static ROUTES: &[Route] = &[
+    picture!(
+        POST "/api/admin/products/{id}/images", Permission::Staff(Right::Catalogue) => CREATED catalogue::StaffProductView,
+        images::add, "Add a picture to a product"
+    ),
+    own!(
+        PUT "/api/admin/products/{id}/images", Permission::Staff(Right::Catalogue), &[], images::ImageOrder => OK catalogue::StaffProductView,
+        images::arrange, "Order, describe and remove a product's pictures"
+    ),
+    picture!(
+        PUT "/api/admin/categories/{slug}/image", Permission::Staff(Right::Catalogue) => OK categories::StaffCategoryView,
+        images::put_of_category, "Give a category a picture"
+    ),
+];
