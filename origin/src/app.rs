@@ -73,7 +73,7 @@ impl App {
             gateway: Gateway::new(&config.services.payments, clock.clone(), calls.clone())?,
             session_keys,
             mailer: Mailer::new(&config.services.mail)?,
-            objects: Objects::new(&config.services.objects),
+            objects: Objects::new(&config.services.objects, clock.clone(), calls.clone())?,
             drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),

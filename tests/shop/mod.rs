@@ -16,6 +16,7 @@ mod selling;
 mod sheets;
 mod shelves;
 mod staff;
+mod storage;
 mod staff_accounts;
 mod stale_memory;
 

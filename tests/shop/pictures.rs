@@ -13,7 +13,7 @@ use super::orders::selling;
 use super::staff::Desk;
 
 /// A picture of goods as a phone takes it.
-fn photograph() -> Result<Vec<u8>> {
+pub(super) fn photograph() -> Result<Vec<u8>> {
     let picture = RgbImage::from_fn(1400, 700, |x, y| {
         Rgb([(x % 256) as u8, (y % 256) as u8, 90])
     });

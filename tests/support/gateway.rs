@@ -2,39 +2,22 @@
 //! it was asked for and lose the answer, and it counts what it was asked.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use bytes::Bytes;
 use crackers_shared::request_id::hexadecimal;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::net::TcpListener;
+
+pub use crate::peer::Mood;
+use crate::peer::serve;
 
 const KEY: (&str, &str) = ("rzp_test_key", "the secret of the key");
 const WEBHOOK_SECRET: &str = "the secret of the messages";
-
-/// How the gateway takes the next request.
-#[derive(Clone, Copy, Debug)]
-pub enum Mood {
-    /// As it should.
-    Fine,
-    /// It fails, and has done nothing.
-    Fails,
-    /// It does what it is asked for; its answer is lost.
-    LosesTheAnswer,
-    /// It answers after so long.
-    Slow(Duration),
-}
 
 #[derive(Default)]
 struct State {
@@ -61,24 +44,17 @@ impl Gateway {
     /// # Errors
     /// When it cannot listen.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let gateway = Self {
-            url: format!("http://{}", listener.local_addr()?),
-            state: Arc::default(),
-        };
-        let serving = gateway.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let gateway = serving.clone();
-                let service = service_fn(move |request| {
-                    let gateway = gateway.clone();
-                    async move { gateway.answer(request).await }
-                });
-                let connection = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
-            }
+        let state: Arc<Mutex<State>> = Arc::default();
+        let served = Arc::clone(&state);
+        let url = serve(move |request| {
+            let gateway = Self {
+                url: String::new(),
+                state: Arc::clone(&served),
+            };
+            async move { gateway.answer(request).await }
         });
-        Ok(gateway)
+        let url = url.await?;
+        Ok(Self { url, state })
     }
 
     /// What an origin's configuration says of it; `calls` is laid over how it is called.
@@ -164,33 +140,20 @@ impl Gateway {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(&self, request: Request<Bytes>) -> (u16, Bytes) {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes());
-        let body = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or(Value::Null);
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mood = {
             let mut state = self.state();
             state.requests += 1;
-            let next = state.moods.pop_front().unwrap_or(Mood::Fine);
+            let next = state.moods.pop_front().unwrap_or_default();
             if state.is_down { Mood::Fails } else { next }
         };
-        if let Mood::Slow(pause) = mood {
-            tokio::time::sleep(pause).await;
-        }
-        let (status, said) = match mood {
-            Mood::Fails => (500, json!({})),
-            _ => self.carry_out(&parts, body),
+        let carry_out = || {
+            let (status, said) = self.carry_out(&parts, body);
+            (status, said.to_string().into())
         };
-        let (status, said) = match mood {
-            Mood::LosesTheAnswer => (502, json!({})),
-            _ => (status, said),
-        };
-        let mut response = Response::new(Full::new(Bytes::from(said.to_string())));
-        *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
-        Ok(response)
+        mood.take(carry_out).await
     }
 
     fn carry_out(&self, parts: &http::request::Parts, body: Value) -> (u16, Value) {

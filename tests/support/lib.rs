@@ -1,10 +1,12 @@
 //! What end-to-end tests stand on: the real binaries as processes of their own, on free ports, with data of their own.
 
 pub mod answer;
+pub mod bucket;
 pub mod gated;
 pub mod gateway;
 pub mod lone_edge;
 pub mod mongod;
+pub mod peer;
 pub mod process;
 pub mod raw;
 pub mod replica_set;

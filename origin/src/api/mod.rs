@@ -34,7 +34,7 @@ mod sitemap;
 pub mod staff;
 mod table;
 pub mod tracking;
-mod uploads;
+pub(crate) mod uploads;
 pub mod views;
 pub mod wishlist;
 

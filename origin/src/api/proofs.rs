@@ -45,8 +45,8 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
     let sent = uploads::sent(call).await?;
     let drawn = uploads::drawn(call, sent.picture, images::redraw).await?;
     let objects = &call.app.objects;
-    let failed = |error: std::io::Error| ApiError::internal(format!("a picture: {error}"));
-    let name = objects.put(drawn.into()).await.map_err(failed)?;
+    let put = objects.put(drawn.into()).await;
+    let name = put.map_err(|error| uploads::no_storage(&error))?;
     let step = OrderStep {
         to: None,
         payment: Some(Payment {
@@ -65,14 +65,14 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
     {
         Ok(next) => {
             if let Some(before) = &payment.proof {
-                objects.remove(Room::Private, before).await;
+                objects.discard(Room::Private, before).await;
             }
             Ok(next)
         }
         Err(error) => {
             // Where nobody knows whether it was written, a picture that nothing names is better than a name without one.
             if !error.is_of_the_database() {
-                objects.remove(Room::Private, &name).await;
+                objects.discard(Room::Private, &name).await;
             }
             Err(error.into())
         }
@@ -87,7 +87,7 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
     let name = proofs.find_map(|payment| payment.proof.as_deref());
     let name = name.ok_or(ApiError::NotFound)?;
     let found = call.app.objects.get(Room::Private, name).await;
-    let found = found.map_err(|error| ApiError::internal(format!("a picture: {error}")))?;
+    let found = found.map_err(|error| uploads::no_storage(&error))?;
     let body = found.ok_or(ApiError::NotFound)?;
     let name = format!("payment-{}.jpg", order.number_text());
     Ok(Reply {

@@ -117,6 +117,16 @@ fn other_type() -> ApiError {
     }
 }
 
+/// What a request is told when files cannot be kept or read now: later may be better.
+pub(crate) fn no_storage(error: &std::io::Error) -> ApiError {
+    ApiError::Refused {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "storage_unavailable",
+        detail: format!("a file cannot be kept or read: {error}"),
+        fields: Vec::new(),
+    }
+}
+
 /// What one of the few threads that draw makes of a picture.
 pub(super) async fn drawn<T: Send + 'static>(
     call: &Call,

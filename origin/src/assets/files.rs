@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moka::future::Cache;
 
 use super::Config;
-use crate::api::{ApiError, Caching, Reply, etag_of};
+use crate::api::{ApiError, Caching, Reply, etag_of, uploads};
 use crate::app::App;
 use crate::services::objects::Room;
 
@@ -84,7 +84,7 @@ impl Assets {
             return Ok(Some(reply));
         }
         let found = app.objects.get(Room::Public, name).await;
-        let found = found.map_err(|error| ApiError::internal(format!("a picture: {error}")))?;
+        let found = found.map_err(|error| uploads::no_storage(&error))?;
         let Some(body) = found else {
             return Ok(None);
         };

@@ -130,6 +130,16 @@ const OVERRIDES: &[EnvironmentOverride] = &[
         value: config_file::whole_number,
     },
     EnvironmentOverride {
+        variable: "S3_ACCESS_KEY_ID",
+        path: "services.objects.s3.access_key_id",
+        value: config_file::text,
+    },
+    EnvironmentOverride {
+        variable: "S3_SECRET_ACCESS_KEY",
+        path: "services.objects.s3.secret_access_key.value",
+        value: config_file::text,
+    },
+    EnvironmentOverride {
         variable: "RAZORPAY_KEY_ID",
         path: "services.payments.razorpay.key_id",
         value: config_file::text,

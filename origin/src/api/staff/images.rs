@@ -73,7 +73,7 @@ async fn kept(call: &Call, shows: &str) -> Result<Image, ApiError> {
             .put_named(Room::Public, name, size.file.into());
         if let Err(error) = put.await {
             remove(&call.app, &image).await;
-            return Err(ApiError::internal(format!("a picture: {error}")));
+            return Err(uploads::no_storage(&error));
         }
     }
     Ok(image)
@@ -104,7 +104,7 @@ fn named(drawn: &Drawn, alt: String) -> Image {
 async fn remove(app: &App, image: &Image) {
     for source in &image.sources {
         let name = source.url.trim_start_matches(FOLDER);
-        app.objects.remove(Room::Public, name).await;
+        app.objects.discard(Room::Public, name).await;
     }
 }
 

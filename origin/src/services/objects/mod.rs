@@ -1,23 +1,42 @@
-//! Files that are kept for others, by name: on disk, each written whole or not at all. Private ones are never served by their name;
-//! public ones are, under names that nobody can guess and whose content never changes.
+//! Files that are kept for others, by name, each written whole or not at all: in a folder ([`disk`]) or where S3's protocol is spoken
+//! ([`s3`]). Private ones are never served by their name; public ones are, under names that nobody can guess and whose content
+//! never changes.
+
+mod disk;
+mod s3;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use prometheus::IntCounterVec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crackers_shared::config_file::Problems;
+use crackers_shared::{clock::Clock, config_file::Problems};
 
 use crate::commerce::ids;
+
+/// Where files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// In a folder of this machine, or of one that it mounts.
+    Disk,
+    /// In a bucket, by S3's protocol.
+    S3,
+}
 
 /// Settings of files that are kept.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where they are kept.
+    pub kind: Kind,
+    /// The folder, where it is one.
     pub folder: PathBuf,
+    /// The bucket, where it is one.
+    pub s3: s3::Config,
 }
 
 impl Config {
@@ -28,6 +47,8 @@ impl Config {
             format!("{path}.folder"),
             "must name a folder",
         );
+        let is_used = self.kind == Kind::S3;
+        self.s3.check(&format!("{path}.s3"), is_used, problems);
     }
 }
 
@@ -66,14 +87,22 @@ const STEM_LENGTH: usize = 25;
 
 /// Where files are kept.
 pub enum Objects {
-    /// In a folder of this machine, or of one that it mounts.
+    /// In a folder.
     Disk(PathBuf),
+    /// In a bucket.
+    S3(Box<s3::S3>),
 }
 
 impl Objects {
     /// The place that the settings name.
-    pub fn new(config: &Config) -> Self {
-        Self::Disk(config.folder.clone())
+    ///
+    /// # Errors
+    /// When a secret cannot be read, or TLS cannot be set up.
+    pub fn new(config: &Config, clock: Clock, calls: IntCounterVec) -> anyhow::Result<Self> {
+        Ok(match config.kind {
+            Kind::Disk => Self::Disk(config.folder.clone()),
+            Kind::S3 => Self::S3(Box::new(s3::S3::new(&config.s3, clock, calls)?)),
+        })
     }
 
     /// Keeps a private file under a name that nobody can guess, and answers with the name. When this answers, it is kept.
@@ -91,10 +120,11 @@ impl Objects {
     /// # Errors
     /// When it cannot be written, or the name is none of this room.
     pub async fn put_named(&self, room: Room, name: &str, body: Bytes) -> io::Result<()> {
-        let Self::Disk(folder) = self;
-        let key = room.key(name);
-        let path = folder.join(key.ok_or(io::ErrorKind::InvalidInput)?);
-        tokio::task::spawn_blocking(move || write(&path, &body)).await?
+        let key = room.key(name).ok_or(io::ErrorKind::InvalidInput)?;
+        match self {
+            Self::Disk(folder) => disk::put(folder, &key, body).await,
+            Self::S3(bucket) => bucket.put(&key, body).await,
+        }
     }
 
     /// A file by its name; `None` when there is none.
@@ -102,40 +132,35 @@ impl Objects {
     /// # Errors
     /// When it cannot be read.
     pub async fn get(&self, room: Room, name: &str) -> io::Result<Option<Bytes>> {
-        let Self::Disk(folder) = self;
         let Some(key) = room.key(name) else {
             return Ok(None);
         };
-        match tokio::fs::read(folder.join(key)).await {
-            Ok(body) => Ok(Some(body.into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        match self {
+            Self::Disk(folder) => disk::get(folder, &key).await,
+            Self::S3(bucket) => bucket.get(&key).await,
+        }
+    }
+
+    /// Removes a file that nothing names any more; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// When it is there still.
+    pub async fn remove(&self, room: Room, name: &str) -> io::Result<()> {
+        let Some(key) = room.key(name) else {
+            return Ok(());
+        };
+        match self {
+            Self::Disk(folder) => disk::remove(folder, &key).await,
+            Self::S3(bucket) => bucket.remove(&key).await,
         }
     }
 
     /// Removes a file that nothing names any more. One that cannot be removed is only space, and said in the log.
-    pub async fn remove(&self, room: Room, name: &str) {
-        let Self::Disk(folder) = self;
-        let Some(key) = room.key(name) else {
-            return;
-        };
-        if let Err(error) = tokio::fs::remove_file(folder.join(key)).await {
+    pub async fn discard(&self, room: Room, name: &str) {
+        if let Err(error) = self.remove(room, name).await {
             tracing::warn!(%error, name, "a file that nothing names is still there");
         }
     }
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, body: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    std::fs::create_dir_all(folder)?;
-    let unfinished = path.with_extension("unfinished");
-    let mut file = std::fs::File::create(&unfinished)?;
-    io::Write::write_all(&mut file, body)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    // The name, too, must be there after a power cut.
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -153,7 +178,8 @@ mod tests {
         for (room, name) in [(Room::Public, &name), (Room::Public, &public)] {
             assert_eq!(objects.get(room, name).await.unwrap(), None);
         }
-        objects.remove(Room::Private, &name).await;
+        objects.remove(Room::Private, &name).await.unwrap();
+        objects.remove(Room::Private, &name).await.unwrap();
         assert_eq!(objects.get(Room::Private, &name).await.unwrap(), None);
     }
 
