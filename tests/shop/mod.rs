@@ -9,6 +9,7 @@ mod gateway;
 mod kills;
 mod orders;
 mod pages;
+mod papers;
 mod pictures;
 mod proofs;
 mod reviews;
@@ -16,9 +17,9 @@ mod selling;
 mod sheets;
 mod shelves;
 mod staff;
-mod storage;
 mod staff_accounts;
 mod stale_memory;
+mod storage;
 
 use std::collections::BTreeSet;
 

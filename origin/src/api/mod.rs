@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod orders;
 pub mod own_orders;
 pub mod pages;
+mod papers;
 pub mod parameters;
 pub mod permission;
 pub mod price_list;

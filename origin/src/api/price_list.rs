@@ -111,7 +111,7 @@ impl From<&Product> for PriceListLine {
 const LINES_A_QUESTION: u32 = 100;
 
 /// The list, up to the configured number of lines.
-async fn sections(app: &App) -> Result<Vec<Section>, ApiError> {
+pub(super) async fn sections(app: &App) -> Result<Vec<Section>, ApiError> {
     let most = app.config.api.price_list_lines_max as usize;
     let mut products: Vec<Product> = Vec::new();
     let mut query = ProductQuery {
@@ -136,7 +136,7 @@ async fn sections(app: &App) -> Result<Vec<Section>, ApiError> {
     ))
 }
 
-fn tags() -> Vec<String> {
+pub(super) fn tags() -> Vec<String> {
     vec!["products".to_owned(), "categories".to_owned()]
 }
 

@@ -25,6 +25,7 @@ pub mod order_sheet;
 pub mod order_states;
 pub mod orders;
 pub mod pages;
+pub mod papers;
 pub mod payments;
 pub mod price_list;
 pub mod product_rules;

@@ -309,6 +309,12 @@ impl Order {
         self.payments.iter().any(is_approved)
     }
 
+    /// Whether it was ever certain that it would be sent.
+    pub fn was_confirmed(&self) -> bool {
+        let mut events = self.history.iter();
+        events.any(|event| event.state == OrderState::Confirmed)
+    }
+
     /// Pieces that go back to the shelf when this order becomes `next`. What was sent and returned does not: staff look at
     /// it first, and adjust the stock by hand.
     pub fn released_by(&self, next: &Self) -> BTreeMap<String, u32> {

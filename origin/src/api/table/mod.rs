@@ -155,6 +155,7 @@ macro_rules! sheet {
 mod account;
 mod catalogue;
 mod customer;
+mod papers;
 mod payments;
 mod pictures;
 mod service;
@@ -183,6 +184,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         account::ROUTES,
         service::ROUTES,
         payments::ROUTES,
+        papers::ROUTES,
         pictures::ROUTES,
         staff::ROUTES,
         system::ROUTES,

@@ -23,6 +23,7 @@ export default function PriceListPage() {
         <input type="search" className="form-control w-auto" aria-label="Find on this page" placeholder={t("Search")} value={words} onChange={(event) => setWords(event.target.value)} />
         <button type="button" className="btn btn-outline-primary" onClick={() => window.print()}>{t("Print")}</button>
         <a className="btn btn-outline-primary" href="/api/price-list.csv" download="price-list.csv">CSV</a>
+        <a className="btn btn-outline-primary" href="/api/price-list.pdf" download="price-list.pdf">PDF</a>
       </div>
       {error ? <Failure error={error} again={() => void refetch()} /> : null}
       {!data && !error ? <Skeleton rows={12} /> : null}
