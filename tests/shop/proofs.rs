@@ -8,7 +8,7 @@ use serde_json::json;
 use super::accounts;
 use super::both_databases::on;
 use super::orders::{order_of, selling, stocked};
-use super::staff::Desk;
+use super::staff::{Desk, PASSWORD, log_in};
 
 /// A PNG of two pixels, with a comment: `where I live`.
 pub(super) const PICTURE: &[u8] = b"\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x00\x02\x00\x00\x00\x01\
@@ -30,11 +30,13 @@ async fn send(
 }
 
 /// An order, and the token that follows it.
-pub(super) async fn ordered(shop: &Stack) -> Result<String> {
+pub(super) async fn ordered(shop: &Stack, key: &str) -> Result<String> {
     let product = stocked(shop, 20).await?;
     let order = order_of(shop, product["id"].as_str().context("no id")?, 15).await?;
-    let key = [("idempotency-key", "a-key-of-the-client-1")];
-    let placed = shop.post("/api/orders", &order, &key).await?.json()?;
+    let placed = shop
+        .post("/api/orders", &order, &[("idempotency-key", key)])
+        .await?
+        .json()?;
     let token = placed["tracking_token"].as_str().context("no token")?;
     Ok(token.to_owned())
 }
@@ -75,7 +77,7 @@ async fn other_things_are_refused(shop: &Stack, path: &str) -> Result<()> {
 async fn a_proof_is_sent_and_seen(origin: &str) -> Result<()> {
     let shop = &selling(origin, 1).await?;
     let desk = Desk::open(shop).await?;
-    let token = ordered(shop).await?;
+    let token = ordered(shop, "a-key-of-the-client-1").await?;
     let path = format!("/api/track/{token}/payment/proof");
     // Before a payment is said to be on its way, there is nothing to show.
     let early = send(shop, &path, "image/png", PICTURE, &[]).await?;
@@ -138,6 +140,64 @@ async fn a_proof_is_sent_and_seen(origin: &str) -> Result<()> {
     Ok(())
 }
 
+/// An order with a payment and its picture; answers with where staff find it.
+async fn with_picture(desk: &Desk<'_>, key: &str) -> Result<String> {
+    let shop = desk.shop;
+    let token = ordered(shop, key).await?;
+    let pay = format!("/api/track/{token}/payment");
+    let reference = json!({ "reference": "UTR123456" });
+    assert_eq!(shop.post(&pay, &reference, &[]).await?.status, 200);
+    let sent = send(shop, &format!("{pay}/proof"), "image/png", PICTURE, &[]).await?;
+    assert_eq!(sent.status, 200, "{}", sent.json()?);
+    let found = desk.get("/api/admin/orders").await?;
+    let id = found["items"][0]["id"].as_str().context("no order")?;
+    Ok(format!("/api/admin/orders/{id}"))
+}
+
+/// Once staff have decided, and not before, the picture goes after its time.
+async fn a_settled_proof_goes(origin: &str) -> Result<()> {
+    let soon = "commerce: {proofs_kept_seconds: 1, expiry_interval_ms: 50}\n";
+    let shop = &selling(&format!("{origin}{soon}"), 2).await?;
+    let desk = Desk::open(shop).await?;
+    let open = with_picture(&desk, "a-key-of-the-client-1").await?;
+    let settled = with_picture(&desk, "a-key-of-the-client-2").await?;
+    // Whoever packs sees orders, and no picture of a payment.
+    let packer = json!({ "email": "packer@example.in", "name": "Packer", "role": "moderator", "password": PASSWORD });
+    assert_eq!(desk.post("/api/admin/staff", packer).await?.status, 201);
+    let packer = Desk::of(shop, &log_in(shop, "packer@example.in", PASSWORD).await?)?;
+    let refused = packer
+        .ask("GET", &format!("{settled}/proof"), None, "")
+        .await?;
+    assert_eq!(
+        (refused.status, &refused.json()?["code"]),
+        (403, &json!("not_permitted"))
+    );
+
+    let seen = desk.ask("GET", &settled, None, "").await?;
+    let payment = seen.json()?["payments"][0]["id"].clone();
+    let decision = json!({ "payment_id": payment, "decision": "approve" });
+    let address = format!("{settled}/payment");
+    let decided = desk
+        .ask("POST", &address, Some(&decision), seen.field("etag"))
+        .await?;
+    assert_eq!(decided.status, 200, "{}", decided.json()?);
+    shop.wait_for("the picture is gone", async || {
+        let shown = desk
+            .ask("GET", &format!("{settled}/proof"), None, "")
+            .await?;
+        let order = desk.get(&settled).await?;
+        Ok(shown.status == 404 && order["payments"][0]["has_proof"] == false)
+    })
+    .await?;
+    assert_eq!(desk.get(&settled).await?["state"], "confirmed");
+    // The other one came before it, and staff look at it still.
+    let shown = desk.ask("GET", &format!("{open}/proof"), None, "").await?;
+    assert_eq!(shown.status, 200);
+    let kept = std::fs::read_dir(shop.folder.path().join("data/objects"))?;
+    assert_eq!(kept.count(), 1);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_seen_by_staff_alone_on_sqlite() -> Result<()> {
     a_proof_is_sent_and_seen("").await
@@ -149,4 +209,17 @@ async fn a_proof_is_seen_by_staff_alone_on_mongodb() -> Result<()> {
         return Ok(());
     };
     a_proof_is_sent_and_seen(&on(&uri)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settled_proof_goes_after_its_time_on_sqlite() -> Result<()> {
+    a_settled_proof_goes("").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settled_proof_goes_after_its_time_on_mongodb() -> Result<()> {
+    let Some(uri) = mongod::shared_uri() else {
+        return Ok(());
+    };
+    a_settled_proof_goes(&on(&uri)).await
 }

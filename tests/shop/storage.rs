@@ -86,7 +86,7 @@ async fn goods_are_public(shop: &Stack, desk: &Desk<'_>, bucket: &Bucket) -> Res
 }
 
 async fn payments_are_private(shop: &Stack, desk: &Desk<'_>, bucket: &Bucket) -> Result<()> {
-    let token = ordered(shop).await?;
+    let token = ordered(shop, "a-key-of-the-client-1").await?;
     let reference = json!({ "reference": "UTR123456" });
     let pay = format!("/api/track/{token}/payment");
     assert_eq!(shop.post(&pay, &reference, &[]).await?.status, 200);

@@ -13,6 +13,8 @@ use super::{tracking, uploads};
 use crate::commerce::images;
 use crate::commerce::orders::{Order, OrderState, OrderStep};
 use crate::commerce::payments::{Payment, PaymentState};
+use crate::commerce::proofs::KeptProof;
+use crate::commerce::records::Writes;
 use crate::services::objects::Room;
 
 pub(super) async fn put_by_token(call: Call) -> Result<Reply, ApiError> {
@@ -47,6 +49,14 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
     let objects = &call.app.objects;
     let put = objects.put(drawn.into()).await;
     let name = put.map_err(|error| uploads::no_storage(&error))?;
+    let at = call.app.clock.now();
+    let kept = KeptProof {
+        name: name.clone(),
+        order_id: order.id.clone(),
+        due_at: at + call.app.config.commerce.proofs_kept(),
+    };
+    let writes = Writes::default().with(&kept)?;
+    call.app.database.write_records(&writes, at).await?;
     let step = OrderStep {
         to: None,
         payment: Some(Payment {
@@ -54,7 +64,7 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
             ..payment.clone()
         }),
         expires_at: None,
-        at: call.app.clock.now(),
+        at,
         by: "customer".to_owned(),
         note: String::new(),
     };

@@ -261,4 +261,4 @@ impl Refund {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -31,6 +31,7 @@ pub mod price_list;
 pub mod product_rules;
 pub mod product_sheet;
 pub mod products;
+pub mod proofs;
 pub mod quote;
 pub mod ratings;
 pub mod records;

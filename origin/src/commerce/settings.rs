@@ -17,12 +17,19 @@ pub struct Config {
     pub expiry_interval_ms: u64,
     /// Products kept in memory for pricing lists, and as many bundles and gift boxes.
     pub known_things_max: u64,
+    /// How long pictures of payments are kept once nobody looks at them any more, in seconds.
+    pub proofs_kept_seconds: u32,
 }
 
 impl Config {
     /// How long an order holds its stock without being paid.
     pub fn payment_window(&self) -> jiff::SignedDuration {
         jiff::SignedDuration::from_secs(self.payment_window_seconds.into())
+    }
+
+    /// How long pictures of payments are kept once nobody looks at them any more.
+    pub fn proofs_kept(&self) -> jiff::SignedDuration {
+        jiff::SignedDuration::from_secs(self.proofs_kept_seconds.into())
     }
 
     /// Reports impossible values under `path`.

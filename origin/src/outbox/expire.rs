@@ -1,4 +1,4 @@
-//! What is over: orders that were not paid in time, whose stock becomes free again; sessions, codes and keys. Every origin looks; the first one does it.
+//! What is over: orders that were not paid in time, whose stock becomes free again; sessions, codes and keys; pictures of payments. Every origin looks; the first one does it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,5 +44,6 @@ async fn look(app: &App) -> Result<(), DatabaseError> {
         .forget_order_keys(now - KEYS_KEPT, AT_ONCE)
         .await?;
     waiting::forget(&app.database, now, AT_ONCE).await?;
+    super::proofs::look(app).await?;
     accounts::forget_what_is_over(&app.database, now, AT_ONCE).await
 }

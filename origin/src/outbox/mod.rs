@@ -8,6 +8,7 @@ mod expire;
 mod follow;
 mod mail;
 mod order_mails;
+mod proofs;
 mod purge;
 mod refunds;
 

@@ -5,7 +5,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn order(state: OrderState) -> Order {
+pub(in crate::commerce) fn order(state: OrderState) -> Order {
     let quote = Quote {
         lines: Vec::new(),
         goods: Paise(120_000),

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::FILE_BYTES_MAX;
+
 pub(super) async fn put(folder: &Path, key: &str, body: Bytes) -> io::Result<()> {
     let path = folder.join(key);
     tokio::task::spawn_blocking(move || write(&path, &body)).await?
@@ -24,7 +26,15 @@ fn write(path: &Path, body: &[u8]) -> io::Result<()> {
 }
 
 pub(super) async fn get(folder: &Path, key: &str) -> io::Result<Option<Bytes>> {
-    none_when_absent(tokio::fs::read(folder.join(key)).await.map(Bytes::from))
+    let path = folder.join(key);
+    let read = async {
+        let length = tokio::fs::metadata(&path).await?.len();
+        if length > FILE_BYTES_MAX as u64 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        tokio::fs::read(&path).await.map(Bytes::from)
+    };
+    none_when_absent(read.await)
 }
 
 pub(super) async fn remove(folder: &Path, key: &str) -> io::Result<()> {

@@ -82,6 +82,9 @@ impl Room {
     }
 }
 
+/// The largest file that is read back; what is kept was drawn by us, and is far smaller.
+const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Characters of [`ids::unguessable`], which every name begins with.
 const STEM_LENGTH: usize = 25;
 

@@ -16,14 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::{clock::Clock, config_file::Problems};
 
+use super::FILE_BYTES_MAX;
 use crate::services::caller::{self, Caller};
 use crate::services::secret::Secret;
 
 /// How long a signed address is good: longer than all tries of one call.
 const GOOD_FOR: Duration = Duration::from_secs(300);
-
-/// The largest file that is read back; what is put is drawn by us, and far smaller.
-const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Settings of a bucket.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
