@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::accounts::{log_in, mails};
 use super::both_databases::on;
 use super::orders::{UNLIMITED, selling, stocked};
+use super::papers;
 use super::staff::Desk;
 
 /// How many mails with this subject went to an address.
@@ -304,6 +305,14 @@ async fn estimates(origin: &str) -> Result<()> {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
     assert_eq!(shop.get("/api/enquiries/nothing").await?.status, 404);
+    let paper = papers::read(&shop.get(&format!("{path}/estimate.pdf")).await?)?;
+    assert!(paper.contains(&format!("Estimate {number}")), "{paper}");
+    assert!(paper.contains(product["sku"].as_str().context("no SKU")?));
+    for secret in ["Meena", "9876543210", "Deepavali"] {
+        assert!(!paper.contains(secret), "{secret}: {paper}");
+    }
+    let nobodys = shop.get("/api/enquiries/nothing/estimate.pdf").await?;
+    assert_eq!(nobodys.status, 404);
     numbered(shop, &desk, &product).await?;
     taken_on(&desk, number).await?;
     shop.wait_for("Meena has her estimate", async || {

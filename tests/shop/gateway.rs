@@ -91,6 +91,11 @@ async fn money_counts_once(own: &str) -> Result<()> {
         (total, &json!("INR"))
     );
 
+    let reference = json!({ "reference": "UTR123456" });
+    let by_reference = shop
+        .post(&format!("{path}/payment"), &reference, &[])
+        .await?;
+    assert_eq!(by_reference.status, 409);
     what_is_not_the_gateways_word_changes_nothing(shop, &gateway, path, order, total).await?;
     assert_eq!(states(shop, path).await?, ["awaiting_payment"]);
 

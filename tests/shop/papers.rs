@@ -11,7 +11,7 @@ use super::orders::{order_of, selling, stocked};
 use super::staff::Desk;
 
 /// All that stands on a paper.
-fn read(answer: &Answer) -> Result<String> {
+pub(super) fn read(answer: &Answer) -> Result<String> {
     anyhow::ensure!(answer.status == 200, "{}", answer.json()?);
     assert_eq!(answer.field("content-type"), "application/pdf");
     let document = lopdf::Document::load_mem(&answer.body)?;

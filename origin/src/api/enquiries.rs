@@ -180,9 +180,14 @@ async fn new(call: &Call, idempotency_key: String, body_hash: String) -> Result<
     Ok(enquiries::send(&app.database, enquiry, &shop).await?)
 }
 
-pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
+/// The enquiry of the path's token.
+pub(super) async fn of_token(call: &Call) -> Result<Enquiry, ApiError> {
     let key = Enquiry::of_token(&call.segment);
     let found = call.app.database.get_by::<Enquiry>(&key).await?;
-    let enquiry = found.ok_or(ApiError::NotFound)?.value;
+    Ok(found.ok_or(ApiError::NotFound)?.value)
+}
+
+pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
+    let enquiry = of_token(&call).await?;
     Reply::fresh(StatusCode::OK, &EnquiryView::from(&enquiry))
 }

@@ -1,4 +1,4 @@
-//! Papers as PDF: the price list for everybody, an order's invoice for whoever may see it.
+//! Papers as PDF: the price list for everybody, an order's invoice and an enquiry's estimate for whoever may see them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::orders::conflict;
 use super::response::{Caching, Reply};
 use super::routes::Call;
-use super::{auth, price_list, tracking};
+use super::{auth, enquiries, price_list, tracking};
 use crate::app::App;
 use crate::commerce::orders::Order;
 use crate::commerce::papers::{self, Paper, Seen};
@@ -69,12 +69,26 @@ pub(super) async fn invoice_for_staff(call: Call) -> Result<Reply, ApiError> {
     .await
 }
 
+pub(super) async fn estimate(call: Call) -> Result<Reply, ApiError> {
+    let app = &call.app;
+    let enquiry = enquiries::of_token(&call).await?;
+    let shop = app.shop_settings().await?.ok_or(ApiError::NotFound)?;
+    let number = enquiry.number_text();
+    let paper = papers::estimate(&number, &enquiry.quote, &shop, enquiry.at);
+    file(app, paper, format!("estimate-{number}.pdf")).await
+}
+
 async fn invoice(app: &App, order: &Order, seen: Seen) -> Result<Reply, ApiError> {
     let shop = app.shop_settings().await?.ok_or(ApiError::NotFound)?;
     let paper = papers::invoice(order, &shop, seen).ok_or_else(|| {
         let detail = "There is an invoice once the order is confirmed.".to_owned();
         conflict("not_confirmed", detail)
     })?;
+    file(app, paper, format!("invoice-{}.pdf", order.number_text())).await
+}
+
+/// A paper that nobody keeps, saved under a name.
+async fn file(app: &App, paper: Paper, name: String) -> Result<Reply, ApiError> {
     Ok(Reply {
         status: StatusCode::OK,
         content_type: PDF,
@@ -84,7 +98,7 @@ async fn invoice(app: &App, order: &Order, seen: Seen) -> Result<Reply, ApiError
         tags: Arc::new([]),
         etag: None,
         set_cookie: None,
-        file_name: Some(format!("invoice-{}.pdf", order.number_text())),
+        file_name: Some(name),
         sequence: 0,
     })
 }

@@ -133,7 +133,9 @@ pub(super) async fn paid(
     reference: String,
     amount: Paise,
 ) -> Result<Order, ApiError> {
-    if order.state != OrderState::AwaitingPayment {
+    // What the gateway takes it says itself: no reference of anybody's holds the stock longer.
+    let is_by_reference = order.payment != PaymentMethod::Gateway;
+    if order.state != OrderState::AwaitingPayment || !is_by_reference {
         return Err(conflict(
             "not_awaiting_payment",
             "No payment is awaited for this order.".to_owned(),

@@ -26,6 +26,13 @@ pub(super) static ROUTES: &[Route] = &[
         "The invoice of an order, once it is confirmed, by what its customer was given; it names nobody"
     ),
     private_file!(
+        "/api/enquiries/{token}/estimate.pdf",
+        Permission::Public,
+        "application/pdf",
+        papers::estimate,
+        "The estimate of an enquiry, by what whoever asked was given; it names nobody"
+    ),
+    private_file!(
         "/api/admin/orders/{id}/invoice.pdf",
         Permission::Staff(Right::Orders),
         "application/pdf",

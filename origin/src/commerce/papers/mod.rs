@@ -170,22 +170,14 @@ pub fn invoice(order: &Order, shop: &ShopSettings, seen: Seen) -> Option<Paper> 
     })
 }
 
-/// An estimate of what a list would cost.
-pub fn estimate(
-    title: &str,
-    to: Vec<String>,
-    quote: &Quote,
-    shop: &ShopSettings,
-    at: Timestamp,
-) -> Paper {
-    let mut all = vec![
-        "This is an estimate, not an invoice: nothing is ordered or held by it. We confirm it with you.".to_owned(),
-    ];
+/// The estimate of an enquiry. Whoever has its token sees it, so it names nobody.
+pub fn estimate(number: &str, quote: &Quote, shop: &ShopSettings, at: Timestamp) -> Paper {
+    let what = "This is an estimate and no invoice: nothing is sold or held by it. We confirm it with you.";
+    let mut all = vec![what.to_owned()];
     all.extend(notes(shop));
     Paper {
-        title: title.to_owned(),
+        title: format!("Estimate {number}"),
         from: letterhead(shop),
-        to,
         facts: vec![("Date".to_owned(), date(at))],
         notes: all,
         ..of_quote(quote)
