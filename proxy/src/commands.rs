@@ -131,7 +131,7 @@ fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
 async fn serve(config: Arc<Config>, load: Load) -> anyhow::Result<()> {
     let telemetry = &config.telemetry;
     let certificates = Certificates::read(&config.accept.tls)?;
-    let acceptor = certificates.acceptor()?;
+    let acceptor = certificates.acceptor(config.accept.protocols())?;
     let token = admin::token(&telemetry.admin_token_file)?;
     let listeners = accept::bind(&config.accept, &acceptor).await?;
     let metrics = accept::bind_tcp(

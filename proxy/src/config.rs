@@ -41,6 +41,7 @@ pub const NEED_RESTART: &[&str] = &[
     "accept.tls.listen",
     "accept.tls.certificates",
     "accept.tls.reload_interval_ms",
+    "accept.http2.enabled",
     "accept.threads",
     "accept.connections_max",
     "admit.rate_limit_clients_max",

@@ -12,6 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
+use crate::accept::body_watch;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_gateway_error;
@@ -90,11 +91,14 @@ impl ProxyHttp for Phases {
     async fn request_body_filter(
         &self,
         _session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         is_end: bool,
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
+        if !body_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
         if is_end {
             // An origin is not slow because its client is.
             context.asked = edge.clock.now_microseconds();
@@ -122,6 +126,7 @@ impl ProxyHttp for Phases {
         upstream: &mut RequestHeader,
         one: &mut OneRequest,
     ) -> Result<()> {
+        body_watch::begin();
         request::prepare(session, upstream, &one.context)
     }
 

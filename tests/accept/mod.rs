@@ -2,6 +2,7 @@
 
 mod connections;
 mod deadlines;
+mod http2;
 mod malformed;
 mod starting;
 mod stopping;

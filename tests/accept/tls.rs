@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Whoever signs the certificates of a test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Ok(Self(CertifiedIssuer::self_signed(
@@ -29,7 +29,7 @@ impl Authority {
     }
 
     /// Writes a certificate for a name and its key into a folder.
-    fn sign(&self, folder: &Path, file: &str, name: &str) -> Result<()> {
+    pub(super) fn sign(&self, folder: &Path, file: &str, name: &str) -> Result<()> {
         let key = KeyPair::generate()?;
         let params = CertificateParams::new(vec![name.to_owned()])?;
         let certificate = params.signed_by(&key, &self.0)?;
@@ -40,18 +40,30 @@ impl Authority {
 
     /// A client that believes this authority only.
     fn client(&self) -> Result<TlsConnector> {
+        self.client_of(&[])
+    }
+
+    /// The same for these protocols.
+    pub(super) fn client_of(&self, protocols: &[&str]) -> Result<TlsConnector> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.der().clone())?;
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let names = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = names.collect();
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 
 /// An answer over TLS, as text, from the server that has this name. Whether its session was resumed.
-async fn ask(client: &TlsConnector, port: u16, name: &str, path: &str) -> Result<(String, bool)> {
+pub(super) async fn ask(
+    client: &TlsConnector,
+    port: u16,
+    name: &str,
+    path: &str,
+) -> Result<(String, bool)> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut stream = client.connect(name.to_owned().try_into()?, stream).await?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
@@ -64,7 +76,7 @@ async fn ask(client: &TlsConnector, port: u16, name: &str, path: &str) -> Result
     Ok((String::from_utf8_lossy(&answer).into_owned(), is_resumed))
 }
 
-fn settings(folder: &Path, port: u16) -> String {
+pub(super) fn settings(folder: &Path, port: u16) -> String {
     let pair = |file: &str| {
         let at = folder.join(file);
         let at = at.display();

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use http::StatusCode;
 
 /// A head of more fields is refused.
-const FIELDS_MAX: usize = 100;
+pub(super) const FIELDS_MAX: usize = 100;
 
 /// How the body that follows a head is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,19 @@ const fn bad(reason: &'static str) -> Refusal {
         reason,
     }
 }
+
+pub(super) const TOO_MANY_FIELDS: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    reason: "too many header fields",
+};
+pub(super) const NO_CONNECT: Refusal = Refusal {
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    reason: "CONNECT is not offered",
+};
+pub(super) const BODY_TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    reason: "the body is too large",
+};
 
 /// How many bytes the head at the beginning of `bytes` has; `None` while its end is not there. Bare line feeds end no
 /// head: [`judge`] refuses them, and a head that never ends is refused for its size.
@@ -72,10 +85,7 @@ pub fn judge_then<R>(
     match request.parse_with_uninit_headers(head, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Refusal {
-                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                reason: "too many header fields",
-            });
+            return Err(TOO_MANY_FIELDS);
         }
         Err(httparse::Error::Version) => {
             return Err(Refusal {
@@ -188,10 +198,7 @@ fn check_target(
         return Err(bad("Host is malformed"));
     }
     if method == "CONNECT" {
-        return Err(Refusal {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            reason: "CONNECT is not offered",
-        });
+        return Err(NO_CONNECT);
     }
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok(());
@@ -212,7 +219,7 @@ fn check_target(
     Ok(())
 }
 
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 255
         && host.bytes().all(|b| {
@@ -225,10 +232,7 @@ fn framing(fields: &Fields<'_>, is_old: bool, body_bytes_max: u64) -> Result<Fra
         (true, Some(_)) => Err(bad("both Content-Length and Transfer-Encoding")),
         (true, None) if is_old => Err(bad("Transfer-Encoding in HTTP/1.0")),
         (true, None) => Ok(Framing::Chunked),
-        (false, Some(length)) if length > body_bytes_max => Err(Refusal {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            reason: "the body is too large",
-        }),
+        (false, Some(length)) if length > body_bytes_max => Err(BODY_TOO_LARGE),
         (false, Some(length)) if length > 0 => Ok(Framing::Length(length)),
         (false, _) if fields.upgrades => Ok(Framing::Upgrade),
         (false, _) => Ok(Framing::Empty),

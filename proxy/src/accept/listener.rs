@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::socket::Socket;
-use super::{Config, front};
+use super::{Config, front, http2};
 use crate::admit::client_address;
 use crate::edge::Edge;
 use crate::live::Live;
@@ -248,8 +248,12 @@ async fn take(
         let tls = listener.tls();
         connections.spawn(async move {
             edge.metrics.connections.inc();
-            if let Some(socket) = with_tls(socket, tls, &edge).await {
-                front::serve(socket, live, proxy, stop).await;
+            match with_tls(socket, tls, &edge).await {
+                Some(socket) if socket.is_http2() => {
+                    http2::serve(socket, live, proxy, stop).await;
+                }
+                Some(socket) => front::serve(socket, live, proxy, stop).await,
+                None => {}
             }
             edge.metrics.connections.dec();
             drop(place);

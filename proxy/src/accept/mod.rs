@@ -2,10 +2,12 @@
 //! routes, caches and origins.
 
 pub mod body;
+pub(crate) mod body_watch;
 pub mod connection;
 mod early;
 mod front;
 pub mod head;
+mod http2;
 mod listener;
 mod socket;
 pub mod tls;
@@ -29,6 +31,8 @@ pub struct Config {
     pub listen_unix: Vec<PathBuf>,
     /// TLS.
     pub tls: tls::Config,
+    /// HTTP/2.
+    pub http2: http2::Config,
     /// Threads that serve; 0 means one for each core.
     pub threads: usize,
     /// The most connections at once.
@@ -54,6 +58,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// What is offered over TLS, the best first.
+    pub fn protocols(&self) -> &'static [&'static str] {
+        if self.http2.enabled {
+            &["h2", "http/1.1"]
+        } else {
+            &["http/1.1"]
+        }
+    }
+
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
         problems.require(
@@ -62,6 +75,7 @@ impl Config {
             "needs at least one address here, in listen_unix or in tls.listen",
         );
         self.tls.check(&format!("{path}.tls"), problems);
+        self.http2.check(&format!("{path}.http2"), problems);
         for (index, address) in self.listen.iter().enumerate() {
             problems.require(
                 address.parse::<std::net::SocketAddr>().is_ok(),

@@ -41,6 +41,14 @@ impl Socket {
         }
     }
 
+    /// Whether both sides have agreed on HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tcp(_) | Self::Unix(_) => false,
+        }
+    }
+
     /// The protocol version and cipher suite of its TLS.
     pub(super) fn tls(&self) -> Option<(String, String)> {
         let Self::Tls(stream) = self else {

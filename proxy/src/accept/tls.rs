@@ -100,18 +100,19 @@ impl Certificates {
         }))
     }
 
-    /// Makes TLS of a connection.
+    /// Makes TLS of a connection, for these protocols (RFC 7301), the best one first.
     ///
     /// # Errors
     /// When there is no protocol version for the cipher suites, which cannot be.
-    pub fn acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
+    pub fn acceptor(self: &Arc<Self>, protocols: &[&str]) -> anyhow::Result<TlsAcceptor> {
         let builder =
             rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let mut config = builder
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let names = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = names.collect();
         // Clients that come back save the key exchange; the tickets' keys change by themselves.
         config.ticketer = ring::Ticketer::new()?;
         Ok(TlsAcceptor::from(Arc::new(config)))

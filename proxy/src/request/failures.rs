@@ -55,6 +55,11 @@ fn broken() -> Problem {
 pub fn problem(error: &Error) -> Problem {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(503), _) => unavailable(),
+        (ErrorType::HTTPStatus(413), _) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "malformed_request",
+            "The request's body is too large.",
+        ),
         (ErrorType::HTTPStatus(404), _) => {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
         }

@@ -28,6 +28,10 @@ pub struct Metrics {
     pub certificates_read: IntCounterVec,
     /// Heads refused, by reason.
     pub heads_refused: IntCounterVec,
+    /// Streams of HTTP/2, by outcome.
+    pub http2_streams: IntCounterVec,
+    /// Connections of HTTP/2 that ended, by reason.
+    pub http2_ended: IntCounterVec,
     /// Requests kept out, by reason.
     pub refused: IntCounterVec,
     /// Look-ups, by outcome.
@@ -148,6 +152,16 @@ impl Metrics {
                 &["outcome"],
             ),
             heads_refused: counters("accept_heads_refused_total", "Heads refused", &["reason"]),
+            http2_streams: counters(
+                "accept_http2_streams_total",
+                "Streams of HTTP/2",
+                &["outcome"],
+            ),
+            http2_ended: counters(
+                "accept_http2_connections_ended_total",
+                "Connections of HTTP/2 that ended",
+                &["reason"],
+            ),
             refused: counters("admit_refused_total", "Requests kept out", &["reason"]),
             cache_requests: counters("cache_requests_total", "Look-ups", &["outcome"]),
             cache_waiters: gauge("cache_waiters", "Clients that wait for a fetch"),
@@ -249,6 +263,8 @@ mod tests {
             &metrics.retries,
             &metrics.retries_refused,
             &metrics.reloads,
+            &metrics.http2_streams,
+            &metrics.http2_ended,
         ] {
             counters.with_label_values(&["x"]).inc();
         }

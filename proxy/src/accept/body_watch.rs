@@ -1,0 +1,131 @@
+//! Watches over the body of one HTTP/2 request: Pingora sets no deadline for it, and nobody else counts its bytes. The
+//! stream's task makes one, and the phases, which run inside that task, tell it what they see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+tokio::task_local! {
+    static CURRENT: Arc<BodyWatch>;
+}
+
+/// Where a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody reads it yet.
+    Unread,
+    /// So many pieces of it were read.
+    Reading(u64),
+    Ended,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct BodyWatch {
+    state: Mutex<(State, u64)>,
+    changed: Notify,
+    bytes_max: u64,
+}
+
+impl BodyWatch {
+    pub(super) fn new(bytes_max: u64, is_empty: bool) -> Arc<Self> {
+        let state = if is_empty {
+            State::Ended
+        } else {
+            State::Unread
+        };
+        Arc::new(Self {
+            state: Mutex::new((state, 0)),
+            changed: Notify::new(),
+            bytes_max,
+        })
+    }
+
+    fn begin(&self) {
+        let mut state = self.state.lock();
+        if state.0 == State::Unread {
+            state.0 = State::Reading(0);
+            self.changed.notify_one();
+        }
+    }
+
+    /// False when there is more of it than there may be.
+    fn read(&self, bytes: usize, is_end: bool) -> bool {
+        let mut state = self.state.lock();
+        state.1 += bytes as u64;
+        state.0 = match state.0 {
+            _ if is_end => State::Ended,
+            State::Reading(pieces) => State::Reading(pieces + 1),
+            State::Unread => State::Reading(0),
+            State::Ended => State::Ended,
+        };
+        self.changed.notify_one();
+        state.1 <= self.bytes_max
+    }
+
+    /// Resolves when a body that is being read brings nothing for so long; never for one that has ended.
+    pub(super) async fn stalled(&self, patience: Duration) {
+        loop {
+            let before = self.state.lock().0;
+            match before {
+                State::Ended => std::future::pending().await,
+                State::Unread => self.changed.notified().await,
+                State::Reading(_) => {
+                    let waited = tokio::time::timeout(patience, self.changed.notified()).await;
+                    if waited.is_err() && self.state.lock().0 == before {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs a request under its watch.
+pub(super) async fn with<F: Future>(watch: Arc<BodyWatch>, request: F) -> F::Output {
+    CURRENT.scope(watch, request).await
+}
+
+/// From now on its body is read.
+pub(crate) fn begin() {
+    // Over HTTP/1 there is no watch: the connection has its own.
+    let _ = CURRENT.try_with(|watch| watch.begin());
+}
+
+/// A piece of its body was read; false when there is more of it than there may be.
+pub(crate) fn read(bytes: usize, is_end: bool) -> bool {
+    CURRENT
+        .try_with(|watch| watch.read(bytes, is_end))
+        .unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn a_body_that_brings_nothing_is_noticed_once_it_is_read() {
+        let watch = BodyWatch::new(10, false);
+        let unread = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
+        assert!(unread.is_err(), "nobody has asked for it");
+        watch.begin();
+        watch.stalled(SHORT).await;
+        assert!(watch.read(5, true));
+        let ended = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
+        assert!(ended.is_err(), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn bytes_are_counted_and_other_requests_are_not_watched() {
+        let watch = BodyWatch::new(10, false);
+        let inside = with(Arc::clone(&watch), async {
+            [read(6, false), read(5, false)]
+        });
+        assert_eq!(inside.await, [true, false]);
+        assert!(read(1_000_000, false));
+    }
+}
