@@ -14,6 +14,7 @@ use crate::commerce::search::Search;
 use crate::commerce::shop::ShopSettings;
 use crate::config::Config;
 use crate::database::{Answer, Database};
+use crate::live::Live;
 use crate::services::mail::Mailer;
 use crate::services::objects::Objects;
 use crate::services::payments::Gateway;
@@ -40,6 +41,8 @@ pub struct App {
     pub shop: parking_lot::RwLock<Option<Arc<ShopSettings>>>,
     /// What was read of the catalogue not long ago.
     pub known: Known,
+    /// Who listens to live events.
+    pub live: Live,
     /// The full-text index.
     pub search: Search,
     /// The storefront's files.
@@ -77,6 +80,7 @@ impl App {
             drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),
+            live: Live::new(config.api.event_streams_max, metrics.event_streams.clone()),
             metrics,
             router: Router::new(),
             search: Search::default(),

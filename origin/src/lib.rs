@@ -13,6 +13,7 @@ pub mod commands;
 pub mod commerce;
 pub mod config;
 pub mod database;
+pub mod live;
 pub mod outbox;
 pub mod services;
 pub mod supervisor;

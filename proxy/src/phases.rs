@@ -15,7 +15,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use crate::accept::body_watch;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
-use crate::forward::client::is_gateway_error;
+use crate::forward::client::{is_event_stream, is_gateway_error};
 use crate::forward::group::Asker;
 use crate::forward::headers;
 use crate::forward::upstreams::InFlight;
@@ -167,9 +167,7 @@ impl ProxyHttp for Phases {
         }
         let is_good = !is_gateway_error(answer.status, &answer.headers);
         request::report(edge, session, context, is_good);
-        let is_stream = fields
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let is_stream = is_event_stream(&fields);
         if is_stream || answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // It may last for hours: it keeps no slot.
             context.permit = None;

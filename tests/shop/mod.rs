@@ -7,6 +7,7 @@ mod both_databases;
 mod carts;
 mod gateway;
 mod kills;
+mod live;
 mod orders;
 mod pages;
 mod papers;

@@ -40,6 +40,11 @@ impl<'a> Desk<'a> {
         Ok(Self { shop, who })
     }
 
+    /// What their browser sends.
+    pub(super) fn fields(&self) -> [(&str, &str); 2] {
+        self.who.fields()
+    }
+
     pub(super) async fn get(&self, path: &str) -> Result<Value> {
         let answer = self.ask("GET", path, None, "").await?;
         anyhow::ensure!(answer.status == 200, "{path}: {}", answer.json()?);

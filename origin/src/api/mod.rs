@@ -13,6 +13,7 @@ mod cursor;
 mod docs;
 pub mod enquiries;
 pub mod error;
+pub mod events;
 pub mod gateway;
 pub mod health;
 pub mod openapi;
@@ -73,6 +74,12 @@ pub struct Config {
     pub stale_if_error_seconds: u32,
     /// Bytes of encoded answers kept in memory.
     pub answers_bytes_max: u64,
+    /// Streams of live events at once.
+    pub event_streams_max: usize,
+    /// How often a quiet stream says that it is still there, in seconds.
+    pub event_heartbeat_seconds: u64,
+    /// How long a stream lasts before its browser comes back, in seconds.
+    pub event_stream_seconds_max: u64,
     /// The keys that sign session cookies, one a line; made when missing.
     pub session_keys_file: std::path::PathBuf,
     /// Lines of the price list.
@@ -87,6 +94,16 @@ impl Config {
             (url.starts_with("http://") || url.starts_with("https://")) && !url.ends_with('/'),
             format!("{path}.public_url"),
             "must begin with http:// or https:// and end without a slash",
+        );
+        problems.require(
+            (1..=25).contains(&self.event_heartbeat_seconds),
+            format!("{path}.event_heartbeat_seconds"),
+            "must be 1 to 25: the edge gives an answer up that says nothing for 30 seconds",
+        );
+        problems.require(
+            self.event_stream_seconds_max >= 60,
+            format!("{path}.event_stream_seconds_max"),
+            "must be at least 60",
         );
         problems.require(
             (1..=100_000).contains(&self.price_list_lines_max),

@@ -119,6 +119,14 @@ impl Reply {
         }
     }
 
+    /// Live events, which nobody keeps.
+    pub fn events(stream: Streamed) -> Self {
+        Self {
+            file_name: None,
+            ..Self::streamed("text/event-stream", String::new(), stream)
+        }
+    }
+
     /// A JSON answer that nobody keeps.
     ///
     /// # Errors

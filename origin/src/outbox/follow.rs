@@ -1,4 +1,5 @@
-//! Follows the `changes` sequence and brings this process's memory up to date: answers and the search index.
+//! Follows the `changes` sequence and brings this process's memory up to date: answers and the search index; then tells those
+//! who listen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,13 @@ pub(super) async fn run(app: Arc<App>, mut followed: Option<i64>, mut stop: watc
     while still_running(&mut stop, pause).await {
         followed = look(&app, followed).await;
     }
+}
+
+/// Ends the streams of live events as soon as the process is asked to stop: they would last longer than it waits.
+pub(super) async fn let_listeners_go(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    // Nobody can ask any more: then it stops as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    app.live.close();
 }
 
 /// One look; says up to where the sequence is followed now. While the database fails, answers in memory are used no
@@ -93,6 +101,7 @@ async fn start_over(app: &App) -> Result<i64, DatabaseError> {
     app.answers.touched.reset();
     app.answers.touched.touch_everything(sequence);
     app.answers.forget();
+    app.live.tell_of_everything();
     Ok(sequence)
 }
 
@@ -130,5 +139,7 @@ async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
             .touched
             .touch(change.tags.iter().map(String::as_str), change.sequence);
     }
+    // And then those who listen: what they ask for now is new.
+    app.live.tell(changes);
     Ok(())
 }

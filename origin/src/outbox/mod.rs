@@ -90,6 +90,7 @@ pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
         tracing::warn!(%error, "orders of the first moments may not be told of by mail");
     }
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
+    tokio::spawn(follow::let_listeners_go(Arc::clone(app), stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
     tokio::spawn(refunds::run(Arc::clone(app), stop.clone()));

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`).
     pub answers: IntCounterVec,
+    /// Streams of live events.
+    pub event_streams: IntGauge,
+    /// Streams refused because there were too many.
+    pub event_streams_refused: IntCounter,
     /// What came of orders.
     pub orders: OrderMetrics,
     /// Bytes of the answers kept in memory.
@@ -138,6 +142,14 @@ impl Metrics {
                 "crackers_origin_api_answers_total",
                 "Look-ups in memory",
                 &["outcome"],
+            ),
+            event_streams: gauge(
+                "crackers_origin_api_event_streams",
+                "Streams of live events",
+            ),
+            event_streams_refused: counter(
+                "crackers_origin_api_event_streams_refused_total",
+                "Streams beyond the limit",
             ),
             orders: OrderMetrics::new(&registry),
             answers_bytes: gauge(

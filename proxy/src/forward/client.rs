@@ -41,6 +41,12 @@ pub fn is_gateway_error(status: StatusCode, fields: &http::HeaderMap) -> bool {
     }
 }
 
+/// Whether an answer is live events, which have no end.
+pub fn is_event_stream(fields: &http::HeaderMap) -> bool {
+    let kind = fields.get(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// A session and what it occupies.
 struct Exchange {
     session: HttpSession<()>,
@@ -48,7 +54,7 @@ struct Exchange {
     idle: Duration,
     connector: Arc<Connector>,
     _in_flight: InFlight,
-    _permit: Arc<Permit>,
+    _permit: Option<Arc<Permit>>,
 }
 
 impl UpstreamClient {
@@ -166,7 +172,7 @@ impl UpstreamClient {
             idle: Duration::from_millis(timeouts.idle_ms),
             connector: Arc::clone(&self.connector),
             _in_flight: InFlight::of(&chosen.server),
-            _permit: Arc::clone(permit),
+            _permit: Some(Arc::clone(permit)),
         };
         let head = exchange.ask(request, timeouts).await;
         (
@@ -218,7 +224,11 @@ impl Exchange {
         }
     }
 
-    fn fetched(self, status: StatusCode, headers: http::HeaderMap) -> Fetched {
+    fn fetched(mut self, status: StatusCode, headers: http::HeaderMap) -> Fetched {
+        if is_event_stream(&headers) {
+            // It may last for hours: it keeps no slot.
+            self._permit = None;
+        }
         let body = stream::unfold(Some(self), |exchange| async {
             let mut exchange = exchange?;
             match exchange.session.read_response_body().await {

@@ -9,6 +9,7 @@ pub mod combos;
 pub mod coupons;
 pub mod dashboard;
 pub mod enquiries;
+pub mod events;
 pub mod exports;
 pub mod images;
 pub mod imports;

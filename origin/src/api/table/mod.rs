@@ -107,7 +107,7 @@ macro_rules! picture {
     };
 }
 
-/// A row for a file that only staff see.
+/// A row for a file or a stream that not everybody sees.
 macro_rules! private_file {
     ($path:literal, $permission:expr, $content_type:literal, $handler:path, $summary:literal) => {
         private_file!($path, $permission, &[], $content_type, $handler, $summary)

@@ -1,9 +1,10 @@
-//! What surrounds a sale: pages, what buyers think, what visitors ask for.
+//! What surrounds a sale: pages, what buyers think, what visitors ask for, live events.
 
 use super::super::staff::{
-    enquiries as staff_enquiries, pages as staff_pages, reviews as staff_reviews,
+    enquiries as staff_enquiries, events as staff_events, pages as staff_pages,
+    reviews as staff_reviews,
 };
-use super::super::{auth, contact, enquiries, pages, products, reviews};
+use super::super::{auth, contact, enquiries, events, pages, products, reviews};
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
 
@@ -90,5 +91,25 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         POST "/api/admin/enquiries/{id}/step", Permission::Staff(Right::Orders), &[], staff_enquiries::EnquiryStep => OK staff_enquiries::StaffEnquiryView,
         staff_enquiries::step, "Take an enquiry on"
+    ),
+    other!(
+        "/api/track/{token}/events",
+        "text/event-stream",
+        events::of_tracked_order,
+        "How an order stands, and again whenever that changes (server-sent events)"
+    ),
+    private_file!(
+        "/api/orders/{id}/events",
+        Permission::Customer,
+        "text/event-stream",
+        events::of_own_order,
+        "How one's order stands, and again whenever that changes (server-sent events)"
+    ),
+    private_file!(
+        "/api/admin/events",
+        Permission::AnyStaff,
+        "text/event-stream",
+        staff_events::listen,
+        "What changed of what one's role may see (server-sent events)"
     ),
 ];
