@@ -132,6 +132,8 @@ promised! {
     staff_add_and_replace_products_categories_and_combos
     a_coupon_is_used_as_often_as_it_may_be
     many_products_are_written_all_or_none
+    many_stocks_are_adjusted_together_or_not_at_all
+    staff_are_told_of_each_fall_of_a_stock_once
     orders_are_found_by_name_number_and_time
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted

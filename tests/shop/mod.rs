@@ -8,6 +8,7 @@ mod carts;
 mod gateway;
 mod kills;
 mod live;
+mod many;
 mod orders;
 mod pages;
 mod papers;

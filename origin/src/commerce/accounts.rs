@@ -37,6 +37,9 @@ pub struct Customer {
     pub phone: String,
     /// Since when.
     pub created_at: Timestamp,
+    /// Whether the shop lets them in no more.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 impl Kept for Customer {
@@ -47,7 +50,9 @@ impl Kept for Customer {
     }
 
     fn keys(&self) -> Vec<String> {
-        vec!["all".to_owned()]
+        let phone = Some(&self.phone).filter(|phone| !phone.is_empty());
+        let phone = phone.map(|phone| format!("phone:{phone}"));
+        std::iter::once("all".to_owned()).chain(phone).collect()
     }
 
     fn unique_keys(&self) -> Vec<String> {
@@ -240,19 +245,31 @@ pub async fn log_in(
             name: String::new(),
             phone: String::new(),
             created_at: at,
+            blocked: false,
         },
     };
     let session = Session::begun(Subject::Customer(customer.id.clone()), at);
-    if is_right {
+    let is_let_in = is_right && !customer.blocked;
+    if is_let_in {
         if customer.created_at == at {
             writes = writes.with(&customer)?;
         }
         writes = writes.with(&session)?;
     }
     match database.write_records(&writes, at).await {
-        Err(DatabaseError::VersionConflict { .. }) => Ok(None),
-        done => done.map(|()| is_right.then_some((customer, session))),
+        Err(DatabaseError::VersionConflict { .. }) => return Ok(None),
+        done => done?,
     }
+    if !is_let_in {
+        return Ok(None);
+    }
+    // Blocked in between: the session came too late to be ended with the others.
+    let now = database.get::<Customer>(&customer.id).await?;
+    if now.is_some_and(|now| now.value.blocked) {
+        end_sessions(database, &session.subject, Ending::All, at).await?;
+        return Ok(None);
+    }
+    Ok(Some((customer, session)))
 }
 
 /// The session of a cookie's value; `None` when it is over, ended or not ours.

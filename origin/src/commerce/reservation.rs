@@ -19,6 +19,9 @@ pub struct Shortage {
     pub available: i64,
 }
 
+/// What many adjustments did: the stocks afterwards, or every one that there is too little of, and nothing was done.
+pub type StocksAdjusted = Result<Vec<StockRecord>, Vec<Shortage>>;
+
 /// The stock of the products that a batch touches.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
@@ -91,6 +94,34 @@ impl Shelf {
         let delta = after.available - stock.available;
         stock.clone_from(&after);
         Ok(Some(Moved { delta, after }))
+    }
+
+    /// Adjusts every stock, each of them read, or none.
+    ///
+    /// # Errors
+    /// Every stock that there is too little of.
+    pub fn adjust_all(
+        &mut self,
+        adjustments: &[(String, StockAdjustment)],
+    ) -> Result<Vec<Moved>, Vec<Shortage>> {
+        let before = self.now.clone();
+        let mut moved = Vec::with_capacity(adjustments.len());
+        let mut short = Vec::new();
+        for (product_id, adjustment) in adjustments {
+            match self.adjust(product_id, *adjustment) {
+                Ok(one) => moved.extend(one),
+                Err(too_low) => short.push(Shortage {
+                    product_id: product_id.clone(),
+                    wanted: u32::try_from(too_low.wanted).unwrap_or(u32::MAX),
+                    available: too_low.available,
+                }),
+            }
+        }
+        if short.is_empty() {
+            return Ok(moved);
+        }
+        self.now = before;
+        Err(short)
     }
 
     fn apply(&mut self, pieces: &BTreeMap<String, u32>, sign: i64) -> Vec<Moved> {

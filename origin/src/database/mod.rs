@@ -17,6 +17,7 @@ use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
 use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery, ProductWrite};
 use crate::commerce::ratings::RatingChange;
 use crate::commerce::records::{Record, Writes};
+use crate::commerce::reservation::StocksAdjusted;
 use crate::commerce::shop::ShopSettings;
 use crate::commerce::stock::{StockAdjusted, StockAdjustment, StockMovement, StockRecord};
 pub use error::DatabaseError;
@@ -119,6 +120,9 @@ questions! {
     /// Adjusts a stock and writes its ledger row in one step; refuses ([`DatabaseError::StockTooLow`]) what would make
     /// it negative. Updates the product's public word; the change carries tags only when that word changes.
     fn adjust_stock(&self, product_id: &str, adjustment: StockAdjustment, reason: &str, at: Timestamp) -> StockAdjusted;
+
+    /// Adjusts many stocks, each once, all of them in one step or none: then with those that there is too little of.
+    fn adjust_stocks(&self, adjustments: &[(String, StockAdjustment)], reason: &str, at: Timestamp) -> StocksAdjusted;
 
     /// All categories, in order of position.
     fn categories(&self) -> Vec<Category>;

@@ -1,7 +1,7 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
 //! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends
 //! mails, [`refunds`] sends money back, [`order_mails`] owes mails to customers whose orders went a step on, [`back_in_stock`] to
-//! who waits for a product.
+//! who waits for a product, [`stock_alerts`] to staff whose stocks fall.
 
 mod back_in_stock;
 mod expire;
@@ -11,6 +11,7 @@ mod order_mails;
 mod proofs;
 mod purge;
 mod refunds;
+mod stock_alerts;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Tells customers of each step of their orders. The trace that every step leaves in `changes` is what is owed: it is
 //! written with the step, and one follower for the whole shop turns it into mails. Every origin looks; of two that look at
-//! the same moment one is refused, and looks again. The same look tells who waits for a product that is back.
+//! the same moment one is refused, and looks again. The same look tells who waits for a product that is back, and
+//! staff of stocks that fall.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{back_in_stock, still_running};
+use super::{back_in_stock, still_running, stock_alerts};
 use crate::app::App;
 use crate::commerce::order_mails::{Looked, Told, untold};
 use crate::commerce::orders::Order;
@@ -89,6 +90,7 @@ async fn look(app: &App) -> Answer<bool> {
         }
     }
     writes = back_in_stock::owed(app, &changes, writes).await?;
+    writes = stock_alerts::owed(app, &changes, writes).await?;
     database.write_records(&writes, app.clock.now()).await?;
     Ok(changes.len() == AT_ONCE as usize)
 }

@@ -2,11 +2,15 @@
 
 use crackers_origin::commerce::orders::{Order, OrderQuery, OrderState, Placed};
 use crackers_origin::commerce::products::{Product, ProductWrite};
+use crackers_origin::commerce::records::{Write, Writes};
+use crackers_origin::commerce::staff::{Role, StaffMember};
+use crackers_origin::commerce::stock::StockAdjustment;
+use crackers_origin::commerce::stock_alerts;
 use crackers_origin::database::{Database, DatabaseError};
 use jiff::SignedDuration;
 
 use crate::Opened;
-use crate::orders::{available, order_of, stocked};
+use crate::orders::{available, ledger_holds, order_of, stocked};
 use crate::promises::{NOW, sample};
 
 fn renamed(product: &Product, name: &str) -> ProductWrite {
@@ -78,6 +82,83 @@ pub(crate) async fn many_products_are_written_all_or_none(opened: Opened) {
     assert_eq!(names, wanted);
     let none = database.products_by_keys(&[], &[]).await.unwrap();
     assert!(none.is_empty());
+}
+
+pub(crate) async fn many_stocks_are_adjusted_together_or_not_at_all(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let ids = stocked(&database, 10, 3).await;
+    let before = database.last_sequence().await.unwrap();
+    let adjust = |first: i64, second: i64, third: &str| {
+        let lines = vec![
+            (ids[0].clone(), StockAdjustment::By(first)),
+            (ids[1].clone(), StockAdjustment::By(second)),
+            (third.to_owned(), StockAdjustment::To(7)),
+        ];
+        let database = database.clone();
+        async move { database.adjust_stocks(&lines, "test", NOW).await }
+    };
+    let short = adjust(-11, -10, &ids[2]).await.unwrap().unwrap_err();
+    let named: Vec<_> = short
+        .iter()
+        .map(|one| (&one.product_id, one.wanted, one.available))
+        .collect();
+    assert_eq!(named, [(&ids[0], 11, 10)]);
+    let missing = adjust(1, 1, "none").await;
+    assert!(
+        matches!(missing, Err(DatabaseError::NotFound { .. })),
+        "{missing:?}"
+    );
+    assert_eq!(database.last_sequence().await.unwrap(), before);
+    let records = adjust(-10, 5, &ids[2]).await.unwrap().unwrap();
+    let after: Vec<_> = records.iter().map(|record| record.available).collect();
+    assert_eq!(after, [0, 15, 7]);
+    for id in &ids {
+        ledger_holds(&database, id).await;
+    }
+    let changes = database.changes_after(before, 9).await.unwrap();
+    let named: Vec<_> = changes.iter().map(|change| &change.entity_id).collect();
+    assert_eq!(named, ids.iter().collect::<Vec<_>>());
+    assert!(changes[0].tags.contains(&format!("product:{}", ids[0])));
+}
+
+async fn told(database: &Database, ids: &[String]) -> Vec<String> {
+    let writes = stock_alerts::told(database, ids, "Shop", NOW, Writes::default());
+    let writes = writes.await.unwrap();
+    database.write_records(&writes, NOW).await.unwrap();
+    let added = writes.steps.into_iter().filter_map(|step| match step {
+        Write::Add(record) if record.kind == "mail" => Some(record.document),
+        _ => None,
+    });
+    added.collect()
+}
+
+pub(crate) async fn staff_are_told_of_each_fall_of_a_stock_once(opened: Opened) {
+    let database = opened.seeded().await.database;
+    let member = StaffMember::new("a@b.in", "A", Role::Admin, "a long enough password", NOW);
+    let packer = StaffMember::new(
+        "p@b.in",
+        "P",
+        Role::Moderator,
+        "a long enough password",
+        NOW,
+    );
+    let both = Writes::default()
+        .with(&member)
+        .unwrap()
+        .with(&packer)
+        .unwrap();
+    database.write_records(&both, NOW).await.unwrap();
+    let ids = stocked(&database, 1000, 2).await;
+    for (pieces, mails) in [(1000, 0), (1, 1), (0, 0), (1, 0), (1000, 0), (0, 1)] {
+        let to = StockAdjustment::To(pieces);
+        database
+            .adjust_stock(&ids[0], to, "test", NOW)
+            .await
+            .unwrap();
+        let told = told(&database, &ids).await;
+        assert_eq!(told.len(), mails, "{pieces}");
+        assert!(told.iter().all(|mail| mail.contains("a@b.in")), "{told:?}");
+    }
 }
 
 async fn numbers(database: &Database, query: OrderQuery) -> Vec<i64> {

@@ -259,24 +259,36 @@ pub(in crate::api) async fn stock(call: Call) -> Result<Reply, ApiError> {
     stock_of(&call, &required(&call).await?).await
 }
 
-pub(in crate::api) async fn adjust(call: Call) -> Result<Reply, ApiError> {
-    let request: Adjustment = body::json(&call)?;
-    let adjustment = match (request.by, request.to) {
-        (Some(by), None) if (-PIECES_MAX..=PIECES_MAX).contains(&by) => StockAdjustment::By(by),
-        (None, Some(to)) if (0..=PIECES_MAX).contains(&to) => StockAdjustment::To(to),
+/// One of `by` and `to`, which stand under `at`.
+pub(super) fn adjustment_of(
+    at: &str,
+    by: Option<i64>,
+    to: Option<i64>,
+) -> Result<StockAdjustment, ApiError> {
+    match (by, to) {
+        (Some(by), None) if (-PIECES_MAX..=PIECES_MAX).contains(&by) => Ok(StockAdjustment::By(by)),
+        (None, Some(to)) if (0..=PIECES_MAX).contains(&to) => Ok(StockAdjustment::To(to)),
         _ => {
-            return Err(wrong_field(
-                "",
-                "expected one of by (±10000000) and to (0 to 10000000)",
-            ));
+            let detail = "expected one of by (±10000000) and to (0 to 10000000)";
+            Err(wrong_field(at, detail))
         }
-    };
-    let reason = request.reason.trim();
+    }
+}
+
+/// Why a stock is adjusted, and by whom, as the ledger keeps it.
+pub(super) fn reason_of(call: &Call, reason: &str) -> Result<String, ApiError> {
+    let reason = reason.trim();
     if !(3..=200).contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
         return Err(wrong_field("/reason", "expected 3 to 200 characters"));
     }
-    let (_, member) = asker(&call)?;
-    let reason = format!("{reason} ({})", member.email);
+    let (_, member) = asker(call)?;
+    Ok(format!("{reason} ({})", member.email))
+}
+
+pub(in crate::api) async fn adjust(call: Call) -> Result<Reply, ApiError> {
+    let request: Adjustment = body::json(&call)?;
+    let adjustment = adjustment_of("", request.by, request.to)?;
+    let reason = reason_of(&call, &request.reason)?;
     let product = required(&call).await?;
     let at = call.app.clock.now();
     call.app

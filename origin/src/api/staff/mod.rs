@@ -3,10 +3,12 @@
 
 pub mod access;
 pub mod audit;
+pub mod bulk_price;
 pub mod catalogue;
 pub mod categories;
 pub mod combos;
 pub mod coupons;
+pub mod customers;
 pub mod dashboard;
 pub mod enquiries;
 pub mod events;
@@ -22,6 +24,7 @@ pub mod refunds;
 pub mod reviews;
 pub mod second_factor;
 pub mod shop;
+pub mod stock;
 
 use crate::api::error::ApiError;
 use crate::api::permission::Asker;

@@ -2,9 +2,9 @@
 
 use super::super::auth;
 use super::super::staff::{
-    access, audit, catalogue as staff_catalogue, categories as staff_categories,
-    combos as staff_combos, coupons, dashboard, exports, imports, mails, members,
-    orders as staff_orders, product_list, second_factor, shop as staff_shop,
+    access, audit, bulk_price, catalogue as staff_catalogue, categories as staff_categories,
+    combos as staff_combos, coupons, customers, dashboard, exports, imports, mails, members,
+    orders as staff_orders, product_list, second_factor, shop as staff_shop, stock,
 };
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
@@ -126,6 +126,14 @@ pub(super) static ROUTES: &[Route] = &[
         imports::products, "Add and change products from CSV, all lines or none"
     ),
     own!(
+        POST "/api/admin/products/bulk-price", Permission::Staff(Right::Catalogue), &[], bulk_price::BulkPrice => OK bulk_price::BulkPriceView,
+        bulk_price::change, "Other prices for many products: looked at first, then done exactly so"
+    ),
+    own!(
+        POST "/api/admin/stock", Permission::Staff(Right::Catalogue), &[], stock::StockChange => OK stock::StocksView,
+        stock::change, "Adjust many stocks, all or none"
+    ),
+    own!(
         GET "/api/admin/products/{id}", Permission::Staff(Right::Catalogue), &[],  => OK staff_catalogue::StaffProductView,
         staff_catalogue::show, "One product, by id, slug or SKU"
     ),
@@ -140,6 +148,18 @@ pub(super) static ROUTES: &[Route] = &[
     own!(
         POST "/api/admin/products/{id}/stock", Permission::Staff(Right::Catalogue), &[], staff_catalogue::Adjustment => OK staff_catalogue::StockView,
         staff_catalogue::adjust, "Adjust a stock"
+    ),
+    own!(
+        GET "/api/admin/customers", Permission::Staff(Right::Customers), customers::LIST,  => OK customers::CustomerPage,
+        customers::list, "Customers, by mail address or phone"
+    ),
+    own!(
+        GET "/api/admin/customers/{id}", Permission::Staff(Right::Customers), &[],  => OK customers::CustomerWithOrders,
+        customers::show, "One customer and what they ordered last"
+    ),
+    own!(
+        PATCH "/api/admin/customers/{id}", Permission::Staff(Right::Customers), &[], customers::CustomerChange => OK customers::CustomerWithOrders,
+        customers::change, "Let a customer in no more, or again"
     ),
     own!(
         GET "/api/admin/dashboard", Permission::Staff(Right::Dashboard), &[],  => OK dashboard::DashboardView,

@@ -44,6 +44,8 @@ pub enum Right {
     Audit,
     /// Take orders and products out of the shop as files.
     Export,
+    /// See customers, and let them in no more.
+    Customers,
     /// See what was sold.
     Dashboard,
     /// Add staff and end their access.
@@ -76,6 +78,7 @@ impl Role {
                     | Right::Settings
                     | Right::Audit
                     | Right::Export
+                    | Right::Customers
                     | Right::Dashboard
             ),
             Self::Moderator => matches!(right, Right::Orders | Right::Reviews),

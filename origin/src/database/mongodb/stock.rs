@@ -13,7 +13,7 @@ use super::{Answer, Mongo, changes, combos};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
 use crate::commerce::combos::may_change_words;
-use crate::commerce::reservation::{Moved, Shelf};
+use crate::commerce::reservation::{Moved, Shelf, StocksAdjusted};
 use crate::commerce::stock::{
     StockAdjusted, StockAdjustment, StockMovement, StockRecord, is_of_product,
 };
@@ -84,6 +84,58 @@ impl Mongo {
         })
         .await
     }
+}
+
+impl Mongo {
+    /// See [`super::super::Database::adjust_stocks`].
+    pub async fn adjust_stocks(
+        &self,
+        adjustments: &[(String, StockAdjustment)],
+        reason: &str,
+        at: Timestamp,
+    ) -> Answer<StocksAdjusted> {
+        let (adjustments, reason) = (adjustments.to_vec(), reason.to_owned());
+        self.write(move |this, session| {
+            let (adjustments, reason) = (adjustments.clone(), reason.clone());
+            Box::pin(async move { adjust_all(this, session, &adjustments, &reason, at).await })
+        })
+        .await
+    }
+}
+
+async fn adjust_all(
+    this: &Mongo,
+    session: &mut ClientSession,
+    adjustments: &[(String, StockAdjustment)],
+    reason: &str,
+    at: Timestamp,
+) -> Result<StocksAdjusted, Failure> {
+    let ids = adjustments.iter().map(|(id, _)| id.clone()).collect();
+    let mut shelf = shelf(this, session, &ids).await?;
+    let missing = ids.iter().find(|id| shelf.stock(id).is_none());
+    if let Some(id) = missing {
+        let id = id.clone();
+        return Err(DatabaseError::NotFound {
+            entity: "stock",
+            id,
+        }
+        .into());
+    }
+    let moved = match shelf.adjust_all(adjustments) {
+        Ok(moved) => moved,
+        Err(short) => return Ok(Err(short)),
+    };
+    let records = moved.iter().map(|moved| moved.after.clone()).collect();
+    let moved: Vec<_> = moved.into_iter().map(|m| (m, reason.to_owned())).collect();
+    let mut tags = put_shelf(this, session, &shelf, &moved, at).await?;
+    let traces = adjustments.iter().map(|(id, _)| NewChange {
+        entity: "stock",
+        entity_id: id.clone(),
+        // The first one carries what all of them made stale.
+        tags: std::mem::take(&mut tags),
+    });
+    changes::append_all(this, session, traces.collect(), at).await?;
+    Ok(Ok(records))
 }
 
 /// Makes a stock with its first ledger row.

@@ -8,7 +8,7 @@ use super::{Answer, Sqlite, changes, combos, products, rows};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_combo_words, tags_of_stock_change};
 use crate::commerce::combos::may_change_words;
-use crate::commerce::reservation::{Moved, Shelf};
+use crate::commerce::reservation::{Moved, Shelf, StocksAdjusted};
 use crate::commerce::stock::{
     StockAdjusted, StockAdjustment, StockMovement, StockRecord, is_of_product,
 };
@@ -79,6 +79,51 @@ impl Sqlite {
         self.write(move |connection| adjust(connection, &id, adjustment, &reason, at))
             .await
     }
+}
+
+impl Sqlite {
+    /// See [`super::super::Database::adjust_stocks`].
+    pub async fn adjust_stocks(
+        &self,
+        adjustments: &[(String, StockAdjustment)],
+        reason: &str,
+        at: Timestamp,
+    ) -> Answer<StocksAdjusted> {
+        let (adjustments, reason) = (adjustments.to_vec(), reason.to_owned());
+        self.write(move |connection| adjust_all(connection, &adjustments, &reason, at))
+            .await
+    }
+}
+
+fn adjust_all(
+    connection: &Connection,
+    adjustments: &[(String, StockAdjustment)],
+    reason: &str,
+    at: Timestamp,
+) -> Answer<StocksAdjusted> {
+    let mut shelf = shelf(connection, adjustments.iter().map(|(id, _)| id))?;
+    let missing = adjustments.iter().find(|(id, _)| shelf.stock(id).is_none());
+    if let Some((id, _)) = missing {
+        return Err(DatabaseError::NotFound {
+            entity: "stock",
+            id: id.clone(),
+        });
+    }
+    let moved = match shelf.adjust_all(adjustments) {
+        Ok(moved) => moved,
+        Err(short) => return Ok(Err(short)),
+    };
+    let mut tags = put_shelf(connection, &shelf, &moved, reason, at)?;
+    for (id, _) in adjustments {
+        let change = NewChange {
+            entity: "stock",
+            entity_id: id.clone(),
+            // The first one carries what all of them made stale.
+            tags: std::mem::take(&mut tags),
+        };
+        changes::append(connection, &change, at)?;
+    }
+    Ok(Ok(moved.into_iter().map(|moved| moved.after).collect()))
 }
 
 /// Makes a stock with its first ledger row.
