@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load kill flash cut storefront e2e mongod
+.PHONY: help setup run test check bench compare load kill flash cut fuzz storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -56,6 +56,11 @@ flash: ## 2,000 buyers on 500 pieces, on both databases, with one origin and wit
 
 cut: ## Cut SQLite's power at hundreds of places of a long rush of orders
 	CRACKERS_CUT_ORDERS=8000 CRACKERS_CUTS=300 cargo test --locked -p crackers-power-cut
+
+FUZZ_SECONDS ?= 60
+fuzz: ## Fuzz the edge's parsers, FUZZ_SECONDS each (needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked)
+	cd proxy && for target in head configuration cache_key cache_policy accept_encoding; do \
+	  cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 mongod: ## A real MongoDB server for the tests, into target/mongod
 	.ci/get-mongod

@@ -147,11 +147,24 @@ impl fmt::Display for Located {
 /// [`ConfigError::Unreadable`] for a file that cannot be read, [`ConfigError::Wrong`] for everything else, with the
 /// place of each problem.
 pub fn load<T: DeserializeOwned + Check>(sources: &Sources<'_>) -> Result<T, ConfigError> {
+    load_with(sources, "", "")
+}
+
+/// The same with one more layer that is no file, above the files and below the environment.
+///
+/// # Errors
+/// As [`load`]; problems of the layer are reported under `name`.
+pub fn load_with<T: DeserializeOwned + Check>(
+    sources: &Sources<'_>,
+    name: &str,
+    text: &str,
+) -> Result<T, ConfigError> {
     let mut layers = Layers::default();
     layers.add_text(sources.defaults_name, sources.defaults)?;
     for file in sources.files {
         layers.add_file(file)?;
     }
+    layers.add_text(name, text)?;
     for each in sources.overrides {
         if let Some(text) = sources.environment.get(each.variable) {
             layers.add_override(each, text)?;
