@@ -47,6 +47,8 @@ pub struct Metrics {
     pub changes_failures: IntCounter,
     /// Purge messages by outcome (`sent`, `failed`).
     pub purges: IntCounterVec,
+    /// Log-ins of staff by outcome (`begun`, `code_needed`, `refused`): many refused ones are somebody who guesses.
+    pub staff_log_ins: IntCounterVec,
     /// Mails by outcome (`sent`, `failed`).
     pub mails: IntCounterVec,
     /// Calls of others' services by outcome (`answered`, `failed`, `left_alone`).
@@ -166,6 +168,11 @@ impl Metrics {
                 "crackers_origin_outbox_changes_failures_total",
                 "Failed looks at the changes",
             ),
+            staff_log_ins: counters(
+                "crackers_origin_api_staff_log_ins_total",
+                "Log-ins of staff",
+                &["outcome"],
+            ),
             mails: counters(
                 "crackers_origin_outbox_mails_total",
                 "Mails handed on",
@@ -238,6 +245,7 @@ mod tests {
             .observe(0.1);
         metrics.answers.with_label_values(&["hit"]).inc();
         metrics.mails.with_label_values(&["sent"]).inc();
+        metrics.staff_log_ins.with_label_values(&["begun"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();
         metrics.refunds.with_label_values(&["sent"]).inc();
         metrics

@@ -100,15 +100,22 @@ pub(in crate::api) async fn log_in(call: Call) -> Result<Reply, ApiError> {
         request_id: &call.request_id,
     };
     let keys = &app.session_keys;
-    let (member, session) =
-        match staff::log_in(&app.database, keys, attempt, app.clock.now()).await? {
-            LogIn::Begun(member, session) => (member, session),
-            LogIn::CodeNeeded => {
-                let detail = "Please send the code that your authenticator shows, too.";
-                return Err(unauthorized("second_factor_required", detail));
-            }
-            LogIn::Refused => return Err(wrong()),
-        };
+    let come_of_it = staff::log_in(&app.database, keys, attempt, app.clock.now()).await?;
+    let outcome = match &come_of_it {
+        LogIn::Begun(..) => "begun",
+        LogIn::CodeNeeded => "code_needed",
+        LogIn::Refused => "refused",
+    };
+    let counted = app.metrics.staff_log_ins.with_label_values(&[outcome]);
+    counted.inc();
+    let (member, session) = match come_of_it {
+        LogIn::Begun(member, session) => (member, session),
+        LogIn::CodeNeeded => {
+            let detail = "Please send the code that your authenticator shows, too.";
+            return Err(unauthorized("second_factor_required", detail));
+        }
+        LogIn::Refused => return Err(wrong()),
+    };
     let mut reply = Reply::fresh(StatusCode::OK, &me_view(&call, &member, &session).await?)?;
     reply.set_cookie = Some(permission::cookie_of(app, &session));
     Ok(reply)
