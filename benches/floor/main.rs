@@ -1,0 +1,62 @@
+//! Two ends of a connection that do next to nothing.
+//!
+//! `crackers-floor serve PORT FILE` answers every request head with the bytes of FILE, unread and uncounted: what the system
+//! calls alone cost. `crackers-floor hold PORT COUNT PATH` opens COUNT connections, asks each for PATH once, says `ready` and
+//! keeps them open until its standard input ends.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", port, file] => serve(port.parse()?, std::fs::read(file)?).await,
+        ["hold", port, count, path] => hold(port.parse()?, count.parse()?, path).await,
+        _ => bail!("usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH"),
+    }
+}
+
+async fn serve(port: u16, answer: Vec<u8>) -> anyhow::Result<()> {
+    let answer = Arc::new(answer);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(answer_all(stream, Arc::clone(&answer)));
+    }
+}
+
+/// Takes whatever arrives at once for one request: its clients send no second one before they have the answer.
+async fn answer_all(mut stream: TcpStream, answer: Arc<Vec<u8>>) {
+    let mut head = [0; 8192];
+    while stream.read(&mut head).await.is_ok_and(|bytes| bytes > 0) {
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn hold(port: u16, count: usize, path: &str) -> anyhow::Result<()> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nAccept-Encoding: identity\r\n\r\n");
+    let mut held = Vec::with_capacity(count);
+    for number in 0..count {
+        let connected = TcpStream::connect(("127.0.0.1", port)).await;
+        let mut stream = connected.with_context(|| format!("connection {number}"))?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut part = [0; 65536];
+        if stream.read(&mut part).await? == 0 {
+            bail!("connection {number} was closed");
+        }
+        held.push(stream);
+    }
+    tokio::io::stdout().write_all(b"ready\n").await?;
+    tokio::io::stdout().flush().await?;
+    // Until whoever started this has measured.
+    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+    drop(held);
+    Ok(())
+}
