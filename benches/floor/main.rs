@@ -5,6 +5,7 @@
 //! keeps them open until its standard input ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", port, file] => serve(port.parse()?, std::fs::read(file)?).await,
-        ["hold", port, count, path] => hold(port.parse()?, count.parse()?, path).await,
+        ["hold", port, count, path] => Box::pin(hold(port.parse()?, count.parse()?, path)).await,
         _ => bail!("usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH"),
     }
 }
@@ -40,6 +41,18 @@ async fn answer_all(mut stream: TcpStream, answer: Arc<Vec<u8>>) {
     }
 }
 
+/// Whether the server has not closed it, however much of the answer is still to be read.
+fn is_open(stream: &TcpStream) -> bool {
+    let mut part = [0; 65536];
+    loop {
+        match stream.try_read(&mut part) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
 async fn hold(port: u16, count: usize, path: &str) -> anyhow::Result<()> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nAccept-Encoding: identity\r\n\r\n");
     let mut held = Vec::with_capacity(count);
@@ -52,6 +65,11 @@ async fn hold(port: u16, count: usize, path: &str) -> anyhow::Result<()> {
             bail!("connection {number} was closed");
         }
         held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let open = held.iter().filter(|stream| is_open(stream)).count();
+    if open < count {
+        bail!("only {open} of {count} connections are still open");
     }
     tokio::io::stdout().write_all(b"ready\n").await?;
     tokio::io::stdout().flush().await?;
