@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::super::contact::{Address, Contact};
 use super::super::orders::{NewOrder, PaymentMethod};
 use super::super::quote::Quote;
@@ -137,6 +139,57 @@ fn what_pays_a_wanted_order_does_not_go_back_and_what_came_twice_does() {
     assert_eq!(refunded_to(&twice, "pay_2"), Ok(None));
     let late = paid(&order(OrderState::Expired), "pay_1");
     assert_eq!(refunded_to(&late, "pay_1"), Ok(Some(OrderState::Refunded)));
+}
+
+/// The order after the money of a payment went back; `None` where it is not owed.
+fn sent_back(order: &Order, id: &str) -> Option<Order> {
+    let mut payments = order.payments.iter();
+    let payment = payments.find(|one| one.id == id && one.state == PaymentState::Approved)?;
+    let step = OrderStep {
+        to: refunded_to(order, id).ok()?,
+        payment: Some(Payment {
+            state: PaymentState::Refunded,
+            ..payment.clone()
+        }),
+        ..OrderStep::to(OrderState::Refunded, NOW, "test", "")
+    };
+    Some(order.stepped(step).unwrap())
+}
+
+proptest! {
+    /// Three payments, told of any number of times, while the order expires, is called off by its customer or by staff, and
+    /// money goes back: in the end the shop has the money of one payment where the order is wanted, and of none where not.
+    #[test]
+    fn in_whatever_order_it_all_comes_money_counts_once(
+        events in proptest::collection::vec((0..6_u8, 0..3_u8), 0..40)
+    ) {
+        let mut order = order(OrderState::AwaitingPayment);
+        for (event, which) in events {
+            let id = format!("pay_{which}");
+            let calls_off = |to| order.stepped(OrderStep::to(to, NOW, "test", "")).ok();
+            let next = match event {
+                0..=2 => match received(&order, &asked(), &payment(&id), NOW) {
+                    Received::Step(step) => Some(order.stepped(*step).unwrap()),
+                    _ => None,
+                },
+                3 => calls_off(OrderState::Expired),
+                4 if order.is_paid() => calls_off(OrderState::RefundDue),
+                4 => calls_off(OrderState::Cancelled),
+                _ => sent_back(&order, &id),
+            };
+            order = next.unwrap_or(order);
+        }
+        for which in 0..3 {
+            order = sent_back(&order, &format!("pay_{which}")).unwrap_or(order);
+        }
+        let ids: std::collections::BTreeSet<_> = order.payments.iter().map(|one| &one.id).collect();
+        prop_assert_eq!(ids.len(), order.payments.len());
+        let kept = order.payments.iter().filter(|one| one.state == PaymentState::Approved);
+        let is_confirmed = order.state == OrderState::Confirmed;
+        prop_assert_eq!(kept.count(), usize::from(is_confirmed), "{:?}", order);
+        let confirmed = order.history.iter().filter(|event| event.state == OrderState::Confirmed);
+        prop_assert!(confirmed.count() <= 1);
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::super::contact::{Address, Contact};
 use super::super::lines::{LineKey, LineKind};
 use super::super::orders::{NewOrder, OrderState};
@@ -90,6 +92,14 @@ fn amounts_are_grouped_as_in_india() {
         (i64::MIN, "-92,23,37,20,36,85,47,758.08"),
     ] {
         assert_eq!(rupees(Paise(paise)), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_amount_on_paper_is_the_amount(paise in any::<i64>()) {
+        let text: String = rupees(Paise(paise)).chars().filter(|c| !matches!(c, ',' | '.')).collect();
+        prop_assert_eq!(text.parse::<i64>().unwrap(), paise);
     }
 }
 
