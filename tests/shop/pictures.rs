@@ -199,7 +199,7 @@ async fn pictures_of_goods(origin: &str) -> Result<()> {
 
     they_are_ordered_and_removed(desk, &path, images, second.field("etag")).await?;
     nobody_else_sends_any(shop, &path).await?;
-    a_category_has_one(desk).await
+    others_have_one(desk).await
 }
 
 async fn they_are_ordered_and_removed(
@@ -258,27 +258,50 @@ async fn nobody_else_sends_any(shop: &Stack, path: &str) -> Result<()> {
     Ok(())
 }
 
-async fn a_category_has_one(desk: &Desk<'_>) -> Result<()> {
-    let path = "/api/admin/categories/rockets";
-    let before = desk.ask("GET", path, None, "").await?;
-    let image = format!("{path}/image");
-    let picture = &photograph()?;
-    for (etag, status) in [("", 428), ("\"999\"", 412), (before.field("etag"), 200)] {
-        let answer = desk
-            .send_bytes("PUT", &image, "image/png", picture, etag)
-            .await?;
-        assert_eq!(answer.status, status, "{}", answer.json()?);
+/// One picture for each category, bundle and gift box; a second one takes the place of the first.
+async fn others_have_one(desk: &Desk<'_>) -> Result<()> {
+    let mut shown = vec![(
+        "/api/admin/categories/rockets".to_owned(),
+        "/api/categories/rockets".to_owned(),
+    )];
+    for kind in ["bundles", "giftboxes"] {
+        let first = desk.get(&format!("/api/admin/{kind}")).await?["items"][0].clone();
+        let text = |field: &str| first[field].as_str().context("a field is missing");
+        let own = format!("/api/admin/{kind}/{}", text("id")?);
+        shown.push((own, format!("/api/{kind}/{}", text("slug")?)));
     }
-    desk.shop
-        .wait_for("the category's picture shows", async || {
-            let category = desk.shop.get("/api/categories/rockets").await?.json()?;
-            Ok(category["image"]["sources"]
-                .as_array()
-                .is_some_and(|all| all.len() == 3))
-        })
-        .await?;
+    let picture = &photograph()?;
+    for (own, public) in &shown {
+        let before = desk.ask("GET", own, None, "").await?;
+        let image = format!("{own}/image");
+        let mut etag = before.field("etag").to_owned();
+        for (etag, status) in [("", 428), ("\"999\"", 412)] {
+            let answer = desk
+                .send_bytes("PUT", &image, "image/png", picture, etag)
+                .await?;
+            assert_eq!(answer.status, status, "{own}: {}", answer.json()?);
+        }
+        for _ in 0..2 {
+            let answer = desk
+                .send_bytes("PUT", &image, "image/png", picture, &etag)
+                .await?;
+            assert_eq!(answer.status, 200, "{own}: {}", answer.json()?);
+            answer.field("etag").clone_into(&mut etag);
+        }
+        let own = desk.get(own).await?["image"].clone();
+        assert_eq!(own["sources"].as_array().map(Vec::len), Some(3));
+        desk.shop
+            .wait_for("the picture shows", async || {
+                Ok(desk.shop.get(public).await?.json()?["image"] == own)
+            })
+            .await?;
+    }
     let kept = std::fs::read_dir(desk.shop.folder.path().join("data/objects/public"))?;
-    assert_eq!(kept.count(), 6, "what was refused is not kept");
+    assert_eq!(
+        kept.count(),
+        3 + 9,
+        "what was refused or replaced is not kept"
+    );
     Ok(())
 }
 

@@ -10,11 +10,11 @@ use super::orders::conflict;
 use super::response::{Caching, Reply};
 use super::routes::Call;
 use super::{tracking, uploads};
-use crate::commerce::images;
 use crate::commerce::orders::{Order, OrderState, OrderStep};
 use crate::commerce::payments::{Payment, PaymentState};
 use crate::commerce::proofs::KeptProof;
 use crate::commerce::records::Writes;
+use crate::commerce::{ids, images};
 use crate::services::objects::Room;
 
 pub(super) async fn put_by_token(call: Call) -> Result<Reply, ApiError> {
@@ -47,8 +47,7 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
     let sent = uploads::sent(call).await?;
     let drawn = uploads::drawn(call, sent.picture, images::redraw).await?;
     let objects = &call.app.objects;
-    let put = objects.put(drawn.into()).await;
-    let name = put.map_err(|error| uploads::no_storage(&error))?;
+    let name = ids::unguessable();
     let at = call.app.clock.now();
     let kept = KeptProof {
         name: name.clone(),
@@ -57,6 +56,8 @@ async fn keep(call: &Call, order: &Order) -> Result<Order, ApiError> {
     };
     let writes = Writes::default().with(&kept)?;
     call.app.database.write_records(&writes, at).await?;
+    let put = objects.put(Room::Private, &name, drawn.into()).await;
+    put.map_err(|error| uploads::no_storage(&error))?;
     let step = OrderStep {
         to: None,
         payment: Some(Payment {

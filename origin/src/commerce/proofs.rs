@@ -10,7 +10,7 @@ use super::records::Kept;
 /// How soon a picture that staff still look at is thought of again, at most.
 const LATER: SignedDuration = SignedDuration::from_hours(24);
 
-/// A picture that is kept. Written down before its order names it: whatever dies in between, no picture is forgotten.
+/// A picture that is kept. Written down before the file is there and its order names it: whatever dies in between, no picture is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct KeptProof {
     /// The private file.

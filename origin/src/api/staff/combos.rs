@@ -14,6 +14,7 @@ use crate::commerce::combos::{COMPONENT_QUANTITY_MAX, Combo, ComboKind, Componen
 use crate::commerce::ids;
 use crate::commerce::money::Paise;
 use crate::commerce::product_rules::{PRICE_MAX, SLUG, is_sku, is_slug, is_text};
+use crate::commerce::products::Image;
 use crate::database::DatabaseError;
 
 /// The most products in a combo.
@@ -80,6 +81,8 @@ pub struct StaffComboView {
     pub active: bool,
     /// Lists are in ascending order of it.
     pub position: i32,
+    /// Its picture.
+    pub image: Option<Image>,
     /// What `If-Match` names.
     pub version: i64,
 }
@@ -111,6 +114,7 @@ impl From<&Combo> for StaffComboView {
             components: components.collect(),
             active: combo.active,
             position: combo.position,
+            image: combo.image.clone(),
             version: combo.version,
         }
     }
@@ -230,13 +234,13 @@ fn blank(kind: ComboKind) -> Combo {
     }
 }
 
-fn shown(status: StatusCode, combo: &Combo) -> Result<Reply, ApiError> {
+pub(super) fn shown(status: StatusCode, combo: &Combo) -> Result<Reply, ApiError> {
     let mut reply = Reply::fresh(status, &StaffComboView::from(combo))?;
     reply.etag = Some(format!("\"{}\"", combo.version));
     Ok(reply)
 }
 
-async fn required(call: &Call, kind: ComboKind) -> Result<Combo, ApiError> {
+pub(super) async fn required(call: &Call, kind: ComboKind) -> Result<Combo, ApiError> {
     let found = call.app.database.combo_by_id(&call.segment).await?;
     found
         .filter(|combo| combo.kind == kind)
@@ -299,6 +303,10 @@ macro_rules! handlers {
 
             pub(in crate::api) async fn replace(call: Call) -> Result<Reply, ApiError> {
                 super::replace(call, $kind).await
+            }
+
+            pub(in crate::api) async fn put_image(call: Call) -> Result<Reply, ApiError> {
+                super::super::images::put_of_combo(call, $kind).await
             }
         }
     };

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalogue::{required, shown};
-use super::{categories, expected_version};
+use super::{categories, combos, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::error::ApiError;
 use crate::api::orders::conflict;
@@ -14,6 +14,7 @@ use crate::api::routes::Call;
 use crate::api::{body, uploads};
 use crate::app::App;
 use crate::commerce::categories::Category;
+use crate::commerce::combos::{Combo, ComboKind};
 use crate::commerce::ids;
 use crate::commerce::images::{self, Drawn};
 use crate::commerce::products::{Image, ImageSource};
@@ -67,10 +68,7 @@ async fn kept(call: &Call, shows: &str) -> Result<Image, ApiError> {
     let image = named(&drawn, alt);
     for (size, source) in drawn.sizes.into_iter().zip(&image.sources) {
         let name = source.url.trim_start_matches(FOLDER);
-        let put = call
-            .app
-            .objects
-            .put_named(Room::Public, name, size.file.into());
+        let put = call.app.objects.put(Room::Public, name, size.file.into());
         if let Err(error) = put.await {
             remove(&call.app, &image).await;
             return Err(uploads::no_storage(&error));
@@ -182,6 +180,25 @@ pub(in crate::api) async fn arrange(call: Call) -> Result<Reply, ApiError> {
     shown(&call, &changed).await
 }
 
+/// Of the files of two pictures, removes those that a write has left without a name: the picture that was there before, or the new
+/// one where the write was refused.
+async fn settled<T>(
+    app: &App,
+    written: Result<T, DatabaseError>,
+    before: Option<&Image>,
+    new: &Image,
+) -> Result<T, ApiError> {
+    let nameless = match &written {
+        Ok(_) => before,
+        Err(error) if error.is_of_the_database() => None,
+        Err(_) => Some(new),
+    };
+    if let Some(image) = nameless {
+        remove(app, image).await;
+    }
+    Ok(written?)
+}
+
 pub(in crate::api) async fn put_of_category(call: Call) -> Result<Reply, ApiError> {
     let expected = expected_version(&call)?;
     let before = categories::required(&call).await?;
@@ -191,18 +208,21 @@ pub(in crate::api) async fn put_of_category(call: Call) -> Result<Reply, ApiErro
         ..before.clone()
     };
     let (database, at) = (&call.app.database, call.app.clock.now());
-    match database.put_category(&next, Some(expected), at).await {
-        Ok(changed) => {
-            if let Some(gone) = &before.image {
-                remove(&call.app, gone).await;
-            }
-            categories::shown(StatusCode::OK, &changed)
-        }
-        Err(error) => {
-            if !error.is_of_the_database() {
-                remove(&call.app, &image).await;
-            }
-            Err(error.into())
-        }
-    }
+    let written = database.put_category(&next, Some(expected), at).await;
+    let changed = settled(&call.app, written, before.image.as_ref(), &image).await?;
+    categories::shown(StatusCode::OK, &changed)
+}
+
+pub(super) async fn put_of_combo(call: Call, kind: ComboKind) -> Result<Reply, ApiError> {
+    let expected = expected_version(&call)?;
+    let before = combos::required(&call, kind).await?;
+    let image = kept(&call, &before.name).await?;
+    let next = Combo {
+        image: Some(image.clone()),
+        ..before.clone()
+    };
+    let (database, at) = (&call.app.database, call.app.clock.now());
+    let written = database.put_combo(&next, Some(expected), at).await;
+    let changed = settled(&call.app, written, before.image.as_ref(), &image).await?;
+    combos::shown(StatusCode::OK, &changed)
 }

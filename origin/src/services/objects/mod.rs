@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::{clock::Clock, config_file::Problems};
 
-use crate::commerce::ids;
-
 /// Where files are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -85,7 +83,7 @@ impl Room {
 /// The largest file that is read back; what is kept was drawn by us, and is far smaller.
 const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Characters of [`ids::unguessable`], which every name begins with.
+/// Characters of an unguessable id, which every name begins with.
 const STEM_LENGTH: usize = 25;
 
 /// Where files are kept.
@@ -108,21 +106,11 @@ impl Objects {
         })
     }
 
-    /// Keeps a private file under a name that nobody can guess, and answers with the name. When this answers, it is kept.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn put(&self, body: Bytes) -> io::Result<String> {
-        let name = ids::unguessable();
-        self.put_named(Room::Private, &name, body).await?;
-        Ok(name)
-    }
-
     /// Keeps a file under a new name of its room. When this answers, it is kept.
     ///
     /// # Errors
     /// When it cannot be written, or the name is none of this room.
-    pub async fn put_named(&self, room: Room, name: &str, body: Bytes) -> io::Result<()> {
+    pub async fn put(&self, room: Room, name: &str, body: Bytes) -> io::Result<()> {
         let key = room.key(name).ok_or(io::ErrorKind::InvalidInput)?;
         match self {
             Self::Disk(folder) => disk::put(folder, &key, body).await,
@@ -174,7 +162,10 @@ mod tests {
     async fn what_was_put_is_read_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let objects = Objects::Disk(folder.path().join("new"));
-        let name = objects.put(Bytes::from_static(b"proof")).await.unwrap();
+        let name = "a".repeat(STEM_LENGTH);
+        let proof = Bytes::from_static(b"proof");
+        let put = objects.put(Room::Private, &name, proof);
+        put.await.unwrap();
         let read = objects.get(Room::Private, &name).await.unwrap();
         assert_eq!(read.as_deref(), Some(&b"proof"[..]));
         let public = format!("{name}-320.jpg");
@@ -205,7 +196,7 @@ mod tests {
         ] {
             for room in [Room::Private, Room::Public] {
                 assert_eq!(room.key(name), None, "{name}");
-                let put = objects.put_named(room, name, Bytes::new()).await;
+                let put = objects.put(room, name, Bytes::new()).await;
                 assert!(put.is_err(), "{name}");
             }
         }
