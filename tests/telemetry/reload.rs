@@ -214,3 +214,30 @@ async fn what_needs_a_restart_is_named_and_stays_as_it_is() -> Result<()> {
     assert_eq!(stranger.send().await?.status(), 401);
     Ok(())
 }
+
+/// Heads of stored answers are written in advance, under the settings of that time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_answer_carries_the_fields_of_the_settings_in_use() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    shop.get("/api/categories").await?;
+    for own in ["one", "two", "one"] {
+        let fields = format!("respond: {{security_headers: [{{name: x-{own}, value: {own}}}]}}\n");
+        write(&shop, &fields)?;
+        assert_eq!(reload(&shop).await?.0, 200);
+        for _ in 0..2 {
+            let answer = shop.get("/api/categories").await?;
+            assert!(answer.field("cache-status").contains("hit"));
+            let said = [answer.field("x-one"), answer.field("x-two")];
+            assert_eq!(
+                said,
+                if own == "one" {
+                    ["one", ""]
+                } else {
+                    ["", "two"]
+                }
+            );
+            assert_eq!(answer.field("x-frame-options"), "");
+        }
+    }
+    Ok(())
+}
