@@ -18,6 +18,7 @@ use crate::live::Live;
 use crate::services::mail::Mailer;
 use crate::services::objects::Objects;
 use crate::services::payments::Gateway;
+use crate::services::redis::Redis;
 use crate::telemetry::Metrics;
 
 /// Pictures that are drawn anew at once.
@@ -41,6 +42,12 @@ pub struct App {
     pub shop: parking_lot::RwLock<Option<Arc<ShopSettings>>>,
     /// What was read of the catalogue not long ago.
     pub known: Known,
+    /// The way to Redis, where one is configured.
+    pub redis: Option<Redis>,
+    /// That this process has written; told to the other origins.
+    pub written: tokio::sync::Notify,
+    /// That somebody has written: a reason to look at `changes` now.
+    pub woken: tokio::sync::watch::Sender<()>,
     /// Who listens to live events.
     pub live: Live,
     /// The full-text index.
@@ -80,6 +87,9 @@ impl App {
             drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
             answers: Answers::new(config.api.answers_bytes_max),
             assets: Assets::new(&config.assets),
+            redis: Redis::new(&config.services.redis, clock.clone(), metrics.redis.clone())?,
+            written: tokio::sync::Notify::new(),
+            woken: tokio::sync::watch::Sender::new(()),
             live: Live::new(config.api.event_streams_max, metrics.event_streams.clone()),
             metrics,
             router: Router::new(),

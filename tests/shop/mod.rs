@@ -14,6 +14,7 @@ mod pages;
 mod papers;
 mod pictures;
 mod proofs;
+mod redis;
 mod reviews;
 mod selling;
 mod sheets;

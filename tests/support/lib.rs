@@ -9,5 +9,6 @@ pub mod mongod;
 pub mod peer;
 pub mod process;
 pub mod raw;
+pub mod redis_server;
 pub mod replica_set;
 pub mod stack;

@@ -9,6 +9,7 @@ use super::error::{ApiError, FieldError};
 use super::permission::{self, Asker, csrf_token};
 use super::response::Reply;
 use super::routes::Call;
+use super::sessions;
 use super::tracking::TrackView;
 use super::views::time;
 use crate::commerce::accounts::{self, Customer, Ending, Session, Subject};
@@ -248,7 +249,7 @@ pub(super) async fn end(
     which: Ending<'_>,
 ) -> Result<Reply, ApiError> {
     let app = &call.app;
-    accounts::end_sessions(&app.database, &session.subject, which, app.clock.now()).await?;
+    sessions::end(app, &session.subject, which).await?;
     let mut reply = Reply::fresh(StatusCode::OK, &Nothing {})?;
     reply.set_cookie = Some(permission::cookie_of_none(app, &session.subject));
     Ok(reply)

@@ -31,6 +31,7 @@ pub mod response;
 pub mod reviews;
 pub mod router;
 pub mod routes;
+mod sessions;
 pub mod shop;
 mod sitemap;
 pub mod staff;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::sessions;
 use crate::app::App;
 use crate::commerce::accounts::{self, Session, Subject};
 use crate::commerce::staff::{Right, StaffMember};
@@ -106,9 +107,13 @@ async fn of_cookie(
     let Some(value) = session_cookie::value_of(headers, name) else {
         return Ok(None);
     };
-    let now = app.clock.now();
-    let session = accounts::session(&app.database, &app.session_keys, value, now).await?;
     let is_customers = name == CUSTOMER_COOKIE;
+    let session = if is_customers {
+        sessions::of_customer(app, value).await?
+    } else {
+        let now = app.clock.now();
+        accounts::session(&app.database, &app.session_keys, value, now).await?
+    };
     // A staff session in a customer's cookie is nobody's.
     Ok(session.filter(|one| matches!(one.subject, Subject::Customer(_)) == is_customers))
 }

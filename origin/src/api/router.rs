@@ -169,6 +169,9 @@ async fn dispatch(
         return (route.path, Err(error));
     }
     let answered = (route.handler)(call).await;
+    if !reads {
+        app.written.notify_one();
+    }
     let succeeded = answered.map(|reply| Reply {
         status: if reply.status == StatusCode::OK {
             route.status

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::mail::Mail;
-use super::records::{Kept, Writes};
+use super::records::{Kept, Stored, Writes};
 use super::staff::AddressTries;
 use crate::database::{Answer, Database, DatabaseError};
 
@@ -302,7 +302,35 @@ pub enum Ending<'a> {
     All,
 }
 
-/// Ends sessions of an account.
+/// The sessions of an account that are to be ended.
+async fn chosen(
+    database: &Database,
+    subject: &Subject,
+    which: Ending<'_>,
+) -> Answer<Vec<Stored<Session>>> {
+    let mut all = database.list::<Session>(&subject.key(), None, 1000).await?;
+    all.retain(|one| match which {
+        Ending::One(id) => one.value.id == id,
+        Ending::Others(id) => one.value.id != id,
+        Ending::All => true,
+    });
+    Ok(all)
+}
+
+/// Their ids.
+///
+/// # Errors
+/// What the database fails with.
+pub async fn session_ids(
+    database: &Database,
+    subject: &Subject,
+    which: Ending<'_>,
+) -> Answer<Vec<String>> {
+    let chosen = chosen(database, subject, which).await?;
+    Ok(chosen.into_iter().map(|one| one.value.id).collect())
+}
+
+/// Ends sessions of an account. Each leaves a change, for origins that keep sessions elsewhere.
 ///
 /// # Errors
 /// What the database fails with.
@@ -312,17 +340,10 @@ pub async fn end_sessions(
     which: Ending<'_>,
     at: Timestamp,
 ) -> Answer<()> {
-    let all = database.list::<Session>(&subject.key(), None, 1000).await?;
-    let chosen = all.iter().filter(|one| match which {
-        Ending::One(id) => one.value.id == id,
-        Ending::Others(id) => one.value.id != id,
-        Ending::All => true,
-    });
-    for session in chosen {
-        match database
-            .write_records(&Writes::default().remove(session), at)
-            .await
-        {
+    for session in chosen(database, subject, which).await? {
+        let writes = Writes::default().remove(&session);
+        let writes = writes.change("session", &session.value.id, Vec::new());
+        match database.write_records(&writes, at).await {
             // Ended already.
             Err(DatabaseError::VersionConflict { .. }) => {}
             done => done?,

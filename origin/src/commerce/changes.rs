@@ -63,6 +63,11 @@ pub fn page_tag(slug: &str) -> String {
     format!("page:{slug}")
 }
 
+/// The tag that a session that was ended touches, inside an origin.
+pub fn session_tag(id: &str) -> String {
+    format!("session:{id}")
+}
+
 /// What goes stale when a product is no longer what it was: its own page, every list that may hold it, and the combos
 /// that contain it (`combos`: their ids and the tags of their lists). Category lists carry counts, which only change
 /// when a product comes or goes.

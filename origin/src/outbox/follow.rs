@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::still_running;
+use super::wake::next_look;
 use crate::app::App;
-use crate::commerce::changes::{CATALOGUE, Change};
+use crate::commerce::changes::{CATALOGUE, Change, session_tag};
 use crate::database::DatabaseError;
 
 /// Products read at once for the index.
@@ -22,7 +22,8 @@ pub(super) async fn catch_up(app: &App) -> Option<i64> {
 /// Follows until asked to stop, from where the first step ended.
 pub(super) async fn run(app: Arc<App>, mut followed: Option<i64>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.poll_interval_ms);
-    while still_running(&mut stop, pause).await {
+    let mut woken = app.woken.subscribe();
+    while next_look(&mut woken, &mut stop, pause).await {
         followed = look(&app, followed).await;
     }
 }
@@ -138,6 +139,10 @@ async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
         app.answers
             .touched
             .touch(change.tags.iter().map(String::as_str), change.sequence);
+    }
+    for change in changes.iter().filter(|change| change.entity == "session") {
+        let tag = session_tag(&change.entity_id);
+        app.answers.touched.touch([tag.as_str()], change.sequence);
     }
     // And then those who listen: what they ask for now is new.
     app.live.tell(changes);

@@ -12,6 +12,7 @@ mod proofs;
 mod purge;
 mod refunds;
 mod stock_alerts;
+mod wake;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
         tracing::warn!(%error, "orders of the first moments may not be told of by mail");
     }
     tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
+    tokio::spawn(wake::tell(Arc::clone(app), stop.clone()));
+    tokio::spawn(wake::hear(Arc::clone(app), stop.clone()));
     tokio::spawn(follow::let_listeners_go(Arc::clone(app), stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     tokio::spawn(mail::run(Arc::clone(app), stop.clone()));

@@ -12,7 +12,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::Edge;
+use super::wake::next_look;
+use super::{Edge, still_running};
 use crate::app::App;
 
 /// What an edge says of itself is small.
@@ -46,6 +47,7 @@ pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<boo
     let shortest = Duration::from_millis(config.poll_interval_ms);
     let longest = Duration::from_millis(config.purge_backoff_max_ms).max(shortest);
     let (mut pause, mut told) = (shortest, None);
+    let mut woken = app.woken.subscribe();
     loop {
         match tell(&app, &link, told).await {
             Ok(sequence) => {
@@ -62,9 +64,15 @@ pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<boo
                 (pause, told) = ((pause * 2).min(longest), None);
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+        // Whoever does not answer is not asked more often because others write.
+        let is_up = told.is_some();
+        let goes_on = if is_up {
+            next_look(&mut woken, &mut stop, pause).await
+        } else {
+            still_running(&mut stop, pause).await
+        };
+        if !goes_on {
+            return;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stage `services`: others that we call. Whoever takes our mail, where private files are kept, and the payment gateway.
+//! Stage `services`: others that we call. Whoever takes our mail, where private files are kept, the payment gateway, and Redis.
 //! [`caller`] calls what speaks HTTP, behind a [`breaker`].
 
 pub mod breaker;
@@ -6,6 +6,7 @@ pub mod caller;
 pub mod mail;
 pub mod objects;
 pub mod payments;
+pub mod redis;
 pub mod secret;
 
 use schemars::JsonSchema;
@@ -23,6 +24,8 @@ pub struct Config {
     pub objects: objects::Config,
     /// The payment gateway.
     pub payments: payments::Config,
+    /// Redis.
+    pub redis: redis::Config,
 }
 
 impl Config {
@@ -31,5 +34,6 @@ impl Config {
         self.mail.check(&format!("{path}.mail"), problems);
         self.objects.check(&format!("{path}.objects"), problems);
         self.payments.check(&format!("{path}.payments"), problems);
+        self.redis.check(&format!("{path}.redis"), problems);
     }
 }

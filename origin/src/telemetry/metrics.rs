@@ -23,6 +23,8 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`).
     pub answers: IntCounterVec,
+    /// Questions to Redis by outcome (`answered`, `failed`, `left_alone`).
+    pub redis: IntCounterVec,
     /// Streams of live events.
     pub event_streams: IntGauge,
     /// Streams refused because there were too many.
@@ -145,6 +147,11 @@ impl Metrics {
                 "Look-ups in memory",
                 &["outcome"],
             ),
+            redis: counters(
+                "crackers_origin_services_redis_total",
+                "Questions to Redis",
+                &["outcome"],
+            ),
             event_streams: gauge(
                 "crackers_origin_api_event_streams",
                 "Streams of live events",
@@ -244,6 +251,7 @@ mod tests {
             .with_label_values(&["r"])
             .observe(0.1);
         metrics.answers.with_label_values(&["hit"]).inc();
+        metrics.redis.with_label_values(&["answered"]).inc();
         metrics.mails.with_label_values(&["sent"]).inc();
         metrics.staff_log_ins.with_label_values(&["begun"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();

@@ -10,9 +10,10 @@ use crate::api::error::{ApiError, FieldError, Place};
 use crate::api::parameters::{CURSOR, Kind, LIMIT, Parameter};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
+use crate::api::sessions;
 use crate::api::views::time;
 use crate::api::{body, next_cursor};
-use crate::commerce::accounts::Customer;
+use crate::commerce::accounts::{Customer, Ending, Subject};
 use crate::commerce::customers::{page, set_blocked};
 use crate::commerce::orders::{Order, OrderQuery};
 use crate::commerce::records::Stored;
@@ -138,6 +139,10 @@ pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
     let expected = expected_version(&call)?;
     let customer = required(&call).await?;
     let (database, at) = (&call.app.database, call.app.clock.now());
+    if change.blocked {
+        let subject = Subject::Customer(call.segment.clone());
+        sessions::mark_ended(&call.app, &subject, Ending::All).await?;
+    }
     let changed = set_blocked(database, customer, change.blocked, expected, at).await?;
     shown(&call, &changed).await
 }

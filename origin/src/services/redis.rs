@@ -1,0 +1,187 @@
+//! Redis, where several origins share one. It wakes them, so that what is owed after a write is done at once and not at the
+//! next look, and keeps sessions nearer than the database. Nothing is true because it says so: while it is gone everything takes
+//! longer and is the same.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::{Stream, StreamExt as _};
+use prometheus::IntCounterVec;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{AsyncCommands as _, ExistenceCheck, RedisResult, SetExpiry, SetOptions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crackers_shared::{clock::Clock, config_file::Problems};
+
+/// How long it is not asked again after it has failed: nobody waits for it twice in a row.
+const LEFT_ALONE_MICROSECONDS: i64 = 1_000_000;
+/// What stands in the place of a session that was ended.
+const ENDED: &str = "ended";
+
+/// Settings of Redis.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it is.
+    pub url: Option<String>,
+    /// The longest wait for it, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long a customer's session is kept there, in seconds.
+    pub session_seconds: u64,
+}
+
+impl Config {
+    /// Reports impossible values under `path`.
+    pub fn check(&self, path: &str, problems: &mut Problems) {
+        problems.require(
+            self.url
+                .as_deref()
+                .is_none_or(|url| redis::Client::open(url).is_ok()),
+            format!("{path}.url"),
+            "must begin with redis:// and name a server",
+        );
+        problems.require(
+            (1..=5000).contains(&self.timeout_ms),
+            format!("{path}.timeout_ms"),
+            "must be 1 to 5000",
+        );
+        problems.require(
+            (1..=3600).contains(&self.session_seconds),
+            format!("{path}.session_seconds"),
+            "must be 1 to 3600",
+        );
+    }
+}
+
+/// The way to Redis. Each question is answered in the time that the settings name, or not at all.
+pub struct Redis {
+    client: redis::Client,
+    connection: ConnectionManager,
+    timeout: Duration,
+    session_seconds: u64,
+    clock: Clock,
+    /// Until when it is left alone, in microseconds since the epoch.
+    left_alone_until: AtomicI64,
+    asked: IntCounterVec,
+}
+
+impl Redis {
+    /// The way that the settings name, not gone yet; none where they name none. `asked` counts questions by outcome.
+    ///
+    /// # Errors
+    /// When the settings cannot be used; [`Config::check`] has said so before.
+    pub fn new(
+        config: &Config,
+        clock: Clock,
+        asked: IntCounterVec,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(url) = &config.url else {
+            return Ok(None);
+        };
+        let client = redis::Client::open(url.as_str()).context("services.redis.url")?;
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let settings = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(timeout))
+            .set_number_of_retries(1);
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), settings)?;
+        Ok(Some(Self {
+            client,
+            connection,
+            timeout,
+            session_seconds: config.session_seconds,
+            clock,
+            left_alone_until: AtomicI64::new(0),
+            asked,
+        }))
+    }
+
+    /// Tells every origin of this database that something was written.
+    pub async fn wake(&self, database_id: &str) {
+        let mut connection = self.connection.clone();
+        let asked = connection.publish::<_, _, i64>(channel(database_id), "");
+        self.answered(asked).await;
+    }
+
+    /// A message for each time that an origin says so; ends when Redis is gone.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn woken(&self, database_id: &str) -> anyhow::Result<impl Stream<Item = ()> + use<>> {
+        let channel = channel(database_id);
+        let listening = async {
+            let mut listening = self.client.get_async_pubsub().await?;
+            listening.subscribe(channel).await?;
+            Ok::<_, redis::RedisError>(listening)
+        };
+        let listening = tokio::time::timeout(self.timeout, listening).await;
+        let listening = listening.context("it does not answer in time")??;
+        Ok(listening.into_on_message().map(drop))
+    }
+
+    /// What is kept of a session, and the number in `changes` that it is at least as new as. `None` where nothing is known:
+    /// then the database is asked.
+    pub async fn session(&self, database_id: &str, id: &str) -> Option<(i64, String)> {
+        let mut connection = self.connection.clone();
+        let asked = connection.get::<_, Option<String>>(session(database_id, id));
+        let kept = self.answered(asked).await??;
+        let (sequence, document) = kept.split_once(':')?;
+        Some((sequence.parse().ok()?, document.to_owned()))
+    }
+
+    /// Keeps a session as the database gave it, unless it was ended in between.
+    pub async fn keep_session(&self, database_id: &str, id: &str, sequence: i64, document: &str) {
+        let options = SetOptions::default()
+            .conditional_set(ExistenceCheck::NX)
+            .with_expiration(SetExpiry::EX(self.session_seconds));
+        let mut connection = self.connection.clone();
+        let value = format!("{sequence}:{document}");
+        let asked = connection.set_options::<_, _, Option<String>>(
+            session(database_id, id),
+            value,
+            options,
+        );
+        self.answered(asked).await;
+    }
+
+    /// Lets nobody read or keep a session for as long as one may still be on its way; the database is asked meanwhile. To be
+    /// said before the session is removed there.
+    pub async fn end_session(&self, database_id: &str, id: &str) {
+        let mut connection = self.connection.clone();
+        let seconds = self.session_seconds + 60;
+        let asked = connection.set_ex::<_, _, ()>(session(database_id, id), ENDED, seconds);
+        self.answered(asked).await;
+    }
+
+    /// The answer, if it comes in time; for a moment after it did not, nothing is asked.
+    async fn answered<T>(&self, asked: impl Future<Output = RedisResult<T>>) -> Option<T> {
+        let count = |outcome: &str| self.asked.with_label_values(&[outcome]).inc();
+        if self.clock.now_microseconds() < self.left_alone_until.load(Ordering::Relaxed) {
+            count("left_alone");
+            return None;
+        }
+        let problem = match tokio::time::timeout(self.timeout, asked).await {
+            Ok(Ok(answer)) => {
+                count("answered");
+                return Some(answer);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it does not answer in time".to_owned(),
+        };
+        count("failed");
+        tracing::warn!(%problem, "Redis does not answer; the database does");
+        let until = self.clock.now_microseconds() + LEFT_ALONE_MICROSECONDS;
+        self.left_alone_until.store(until, Ordering::Relaxed);
+        None
+    }
+}
+
+fn channel(database_id: &str) -> String {
+    format!("crackers:{database_id}:written")
+}
+
+fn session(database_id: &str, id: &str) -> String {
+    format!("crackers:{database_id}:session:{id}")
+}

@@ -1,0 +1,126 @@
+//! With Redis several origins hear of each other at once and keep sessions nearer; without it, or when it is gone, everything is
+//! the same and takes longer.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use crackers_tests::mongod;
+use crackers_tests::redis_server::RedisServer;
+use crackers_tests::stack::Stack;
+use serde_json::json;
+
+use super::accounts::{LoggedIn, log_in};
+use super::both_databases::on;
+use super::orders::selling;
+use super::staff::Desk;
+
+/// Each origin looks by itself so rarely that what comes sooner was told by Redis.
+const RARELY: &str = "outbox: {poll_interval_ms: 15000}\n";
+/// Much longer than a message takes, much shorter than that.
+const SOON: Duration = Duration::from_secs(7);
+
+/// Sets a price as staff do, and waits until everybody sees it.
+async fn price(desk: &Desk<'_>, id: &str, paise: i64) -> Result<()> {
+    let path = format!("/api/admin/products/{id}");
+    let seen = desk.ask("GET", &path, None, "").await?;
+    let change = json!({ "price_paise": paise });
+    let put = desk
+        .ask("PATCH", &path, Some(&change), seen.field("etag"))
+        .await?;
+    ensure!(put.status == 200, "{}", put.json()?);
+    let public = format!("/api/products/{id}");
+    desk.shop
+        .wait_for("the price shows", async || {
+            Ok(desk.shop.get(&public).await?.json()?["price"]["amount_paise"] == paise)
+        })
+        .await
+}
+
+/// Asks both origins several times; all of them must say this.
+async fn all_say(shop: &Stack, who: &LoggedIn, status: u16) -> Result<()> {
+    for port in &shop.origin_ports {
+        for _ in 0..3 {
+            let request =
+                reqwest::Client::new().get(format!("http://127.0.0.1:{port}/api/auth/me"));
+            let answer = request.header("cookie", &who.cookie).send().await?;
+            ensure!(
+                answer.status().as_u16() == status,
+                "{port}: {}",
+                answer.status()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Logged out through one origin, a cookie is worth nothing at any.
+async fn logs_out(shop: &Stack, who: &LoggedIn) -> Result<()> {
+    all_say(shop, who, 200).await?;
+    let out = shop
+        .ask("POST", "/api/auth/logout", None, &who.fields())
+        .await?;
+    ensure!(out.status == 200, "{}", out.json()?);
+    all_say(shop, who, 401).await
+}
+
+async fn redis_dies(database: &str) -> Result<()> {
+    let Some(mut redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
+        return Ok(());
+    };
+    let own = format!(
+        "{database}{RARELY}services: {{redis: {{url: '{}'}}}}\n",
+        redis.url()
+    );
+    let shop = &selling(&own, 2).await?;
+    let desk = Desk::open(shop).await?;
+    let list = shop.get("/api/products?limit=1").await?.json()?;
+    let id = list["items"][0]["id"].as_str().context("no id")?;
+    let people = [
+        log_in(shop, "meena@example.in").await?,
+        log_in(shop, "ravi@example.in").await?,
+        log_in(shop, "asha@example.in").await?,
+    ];
+    for paise in [101, 102] {
+        tokio::time::timeout(SOON, price(&desk, id, paise))
+            .await
+            .context("Redis wakes nobody")??;
+    }
+    all_say(shop, &people[0], 200).await?;
+    let kept = redis.ask("KEYS *:session:*")?;
+    ensure!(kept.contains("crackers:"), "no session is kept: {kept}");
+    logs_out(shop, &people[0]).await?;
+    all_say(shop, &people[1], 200).await?;
+
+    redis.kill();
+    logs_out(shop, &people[1]).await?;
+    price(&desk, id, 103).await?;
+    all_say(shop, &people[2], 200).await?;
+
+    redis.restart()?;
+    shop.wait_for("both origins listen again", async || {
+        let heard = |text: String| text.matches("Redis wakes this origin").count() >= 2;
+        Ok(shop.origins.iter().all(|origin| heard(origin.log())))
+    })
+    .await?;
+    // What is over is over, whatever Redis knows.
+    for gone in &people[..2] {
+        all_say(shop, gone, 401).await?;
+    }
+    tokio::time::timeout(SOON, price(&desk, id, 104))
+        .await
+        .context("Redis wakes nobody again")??;
+    logs_out(shop, &people[2]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_gone_means_slower_and_never_wrong_on_sqlite() -> Result<()> {
+    redis_dies("").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_gone_means_slower_and_never_wrong_on_mongodb() -> Result<()> {
+    match mongod::shared_uri() {
+        Some(uri) => redis_dies(&on(&uri)).await,
+        None => Ok(()),
+    }
+}
