@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load kill flash cut fuzz storefront e2e mongod
+.PHONY: help setup run test check bench compare load kill flash cut fuzz fuzz-api docs install storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -61,6 +61,11 @@ FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz the edge's parsers, FUZZ_SECONDS each (needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked)
 	cd proxy && for target in head configuration cache_key cache_policy accept_encoding; do \
 	  cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
+EXAMPLES ?= 50
+fuzz-api: storefront ## Ask everything that the OpenAPI description names, in EXAMPLES odd ways each (needs python3 with venv)
+	@cargo build --locked -p crackers-origin
+	@.ci/fuzz-api $(BINARIES) $(EXAMPLES)
 
 mongod: ## A real MongoDB server for the tests, into target/mongod
 	.ci/get-mongod

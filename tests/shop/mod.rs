@@ -23,6 +23,7 @@ mod staff;
 mod staff_accounts;
 mod stale_memory;
 mod storage;
+mod walks;
 
 use std::collections::BTreeSet;
 
