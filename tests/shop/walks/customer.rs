@@ -42,13 +42,14 @@ async fn a_customer(origin: &str) -> Result<()> {
     assert_eq!(sessions["items"].as_array().map(Vec::len), Some(1));
     meena.send("POST", "/api/auth/logout", json!({})).await?;
     let again = Walk::of(shop, Some(log_in(shop, "meena@example.in").await?));
-    again.send("DELETE", "/api/auth/sessions", json!({})).await?;
+    again
+        .send("DELETE", "/api/auth/sessions", json!({}))
+        .await?;
     let mut all = visitor.walked();
     all.append(&mut meena.walked());
     all.append(&mut again.walked());
     drop(all);
-    let is_customers =
-        |path: &str| path.starts_with("/api/") && !path.starts_with("/api/admin");
+    let is_customers = |path: &str| path.starts_with("/api/") && !path.starts_with("/api/admin");
     visitor.has_seen_everything(is_customers, ELSEWHERE).await
 }
 
@@ -92,15 +93,16 @@ async fn says_who_she_is(meena: &Walk<'_>) -> Result<()> {
     let about = json!({ "name": "Meena", "phone": "+91 98765 43210" });
     meena.send("PATCH", "/api/auth/me", about).await?;
     assert_eq!(meena.get("/api/auth/me").await?["name"], "Meena");
-    let home = json!({ "label": "Home", "line1": "1, Main Street", "city": "Sivakasi", "state": "Tamil Nadu", "pincode": "626123" });
+    let place = json!({ "line1": "1, Main Street", "city": "Sivakasi", "state": "Tamil Nadu", "pincode": "626123" });
+    let home = json!({ "label": "Home", "address": place });
     let added = meena.send("POST", "/api/addresses", home.clone()).await?;
     let path = format!("/api/addresses/{}", text(&added, "/id")?);
-    assert_eq!(meena.get(&path).await?["city"], "Sivakasi");
+    assert_eq!(meena.get(&path).await?["address"]["city"], "Sivakasi");
     let mut moved = home;
-    moved["city"] = "Virudhunagar".into();
+    moved["address"]["city"] = "Virudhunagar".into();
     meena.send("PUT", &path, moved).await?;
     let all = meena.get("/api/addresses").await?;
-    assert_eq!(all["items"][0]["city"], "Virudhunagar");
+    assert_eq!(all["items"][0]["address"]["city"], "Virudhunagar");
     meena.with("DELETE", &path, None, &[]).await?;
     assert_eq!(meena.get("/api/addresses").await?["items"], json!([]));
     Ok(())

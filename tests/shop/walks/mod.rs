@@ -100,7 +100,9 @@ impl<'a> Walk<'a> {
             "neither walked nor tested elsewhere, or both: {missing:#?}"
         );
         for (method, template) in elsewhere {
-            let is_there = routes.iter().any(|(one, path)| one == method && path == template);
+            let is_there = routes
+                .iter()
+                .any(|(one, path)| one == method && path == template);
             anyhow::ensure!(is_there, "there is no {method} {template}");
         }
         Ok(())
@@ -121,5 +123,7 @@ fn is_of(template: &str, path: &str) -> bool {
 
 fn text(value: &Value, pointer: &str) -> Result<String> {
     let found = value.pointer(pointer).and_then(Value::as_str);
-    Ok(found.with_context(|| format!("no {pointer}: {value}"))?.to_owned())
+    Ok(found
+        .with_context(|| format!("no {pointer}: {value}"))?
+        .to_owned())
 }

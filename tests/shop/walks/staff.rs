@@ -14,6 +14,8 @@ use super::{Walk, text};
 const ELSEWHERE: &[(&str, &str)] = &[
     // shop::proofs
     ("GET", "/api/admin/orders/{id}/proof"),
+    // shop::sheets
+    ("POST", "/api/admin/products/import"),
     // shop::gateway
     ("GET", "/api/admin/refunds"),
     ("POST", "/api/admin/refunds/{id}/again"),
@@ -46,6 +48,13 @@ async fn a_member_of_staff(origin: &str) -> Result<()> {
     sends_an_order(&owner).await?;
     owner.get("/api/admin/reviews").await?;
     owner.get("/api/admin/mails").await?;
+    let numbers = owner.get("/api/admin/dashboard").await?;
+    assert!(numbers.is_object(), "{numbers}");
+    for table in ["orders", "products"] {
+        let path = format!("/api/admin/{table}/export.csv");
+        let table = owner.with("GET", &path, None, &[]).await?;
+        assert!(table.field("content-type").starts_with("text/csv"));
+    }
     let audit = owner.get("/api/admin/audit?limit=100").await?;
     let done = audit["items"].as_array().context("no audit log")?;
     assert!(done.len() > 15, "{audit}");
@@ -59,15 +68,17 @@ async fn a_member_of_staff(origin: &str) -> Result<()> {
 
 async fn sets_up_the_shop(owner: &Walk<'_>) -> Result<()> {
     let path = "/api/admin/shop";
-    let notice = json!({ "notices": [{ "level": "info", "text": "Orders by the 20th arrive in time." }] });
+    let notice =
+        json!({ "notices": [{ "level": "info", "text": "Orders by the 20th arrive in time." }] });
     owner.change("PATCH", path, notice, path).await?;
     let code = json!({ "code": "DIWALI-10", "terms": { "discount": { "percent": { "percent": 10 } }, "active": true }, "uses": 3 });
     owner.send("POST", "/api/admin/coupons", code).await?;
     let path = "/api/admin/coupons/DIWALI-10";
     let terms = json!({ "discount": { "percent": { "percent": 5 } }, "active": true });
     owner.change("PUT", path, terms, path).await?;
-    let more = owner.send("POST", &format!("{path}/uses"), json!({ "by": 2 }));
-    assert_eq!(more.await?["uses_left"], 5);
+    let uses = format!("{path}/uses");
+    let more = owner.send("POST", &uses, json!({ "by": 2 })).await?;
+    assert_eq!(more["uses_left"], 5);
     owner.get("/api/admin/coupons").await?;
     owner.get("/api/admin/pages").await?;
     let path = "/api/admin/pages/terms";
@@ -94,7 +105,9 @@ async fn hires_and_lets_go(owner: &Walk<'_>) -> Result<()> {
 /// A category and a product with stock: the product's id.
 async fn fills_the_shelves(owner: &Walk<'_>) -> Result<String> {
     let category = json!({ "slug": "torches", "terms": { "name": "Torches" } });
-    owner.send("POST", "/api/admin/categories", category).await?;
+    owner
+        .send("POST", "/api/admin/categories", category)
+        .await?;
     let path = "/api/admin/categories/torches";
     let terms = json!({ "name": "Hand torches" });
     owner.change("PUT", path, terms, path).await?;
@@ -146,8 +159,9 @@ async fn sends_an_order(owner: &Walk<'_>) -> Result<()> {
     let path = format!("/api/admin/orders/{}", text(&found, "/items/0/id")?);
     let payment = owner.get(&path).await?["payments"][0]["id"].clone();
     let approve = json!({ "payment_id": payment, "decision": "approve", "note": "it is there" });
-    let approved = owner.change("POST", &format!("{path}/payment"), approve, &path);
-    assert_eq!(approved.await?["state"], "confirmed");
+    let pay = format!("{path}/payment");
+    let approved = owner.change("POST", &pay, approve, &path).await?;
+    assert_eq!(approved["state"], "confirmed");
     for state in ["packed", "dispatched", "delivered"] {
         let step = json!({ "state": state, "note": "" });
         let taken: Value = owner
