@@ -1,17 +1,11 @@
 //! The power fails at any moment of a rush on SQLite: every order acknowledged before is there, and stock is its ledger.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use crackers_origin::commerce::basis::Basis;
-use crackers_origin::commerce::contact::{Address, Contact};
-use crackers_origin::commerce::lines::{LineKey, LineKind};
-use crackers_origin::commerce::money::Paise;
-use crackers_origin::commerce::orders::{NewOrder, PaymentMethod, Placed};
-use crackers_origin::commerce::quote::{Quote, QuotedLine};
+use crackers_origin::commerce::orders::Placed;
+use crackers_origin::commerce::seed;
 use crackers_origin::commerce::stock::StockAdjustment;
-use crackers_origin::commerce::{ids, seed};
 use crackers_origin::database::settings::Config;
 use crackers_origin::database::{Database, Replace};
 use crackers_power_cut::journal::{Event, Unsynced, lay};
@@ -34,56 +28,6 @@ fn number_named(name: &str, or: usize) -> usize {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(or)
-}
-
-/// An order of two pieces of a product.
-fn order_of(product: &str) -> NewOrder {
-    let line = QuotedLine {
-        key: LineKey {
-            kind: LineKind::Product,
-            id: product.to_owned(),
-        },
-        sku: product.to_owned(),
-        name: product.to_owned(),
-        price: Paise(100),
-        quantity: 2,
-        total: Paise(200),
-        pieces: BTreeMap::from([(product.to_owned(), 2)]),
-    };
-    NewOrder {
-        id: ids::unguessable(),
-        tracking_token: ids::unguessable(),
-        idempotency_key: ids::unguessable(),
-        body_hash: "body".to_owned(),
-        customer_id: None,
-        contact: Contact {
-            name: "Meena".to_owned(),
-            phone: "9876543210".to_owned(),
-            email: "meena@example.in".to_owned(),
-        },
-        address: Address {
-            line1: "1, Main Street".to_owned(),
-            line2: String::new(),
-            city: "Sivakasi".to_owned(),
-            state: "Tamil Nadu".to_owned(),
-            pincode: "626123".to_owned(),
-        },
-        payment: PaymentMethod::BankTransfer,
-        quote: Quote {
-            lines: vec![line],
-            goods: Paise(200),
-            saved: Paise(0),
-            coupon: None,
-            packing: Paise(0),
-            delivery: Some(Paise(0)),
-            minimum: Paise(0),
-            rounding: Paise(0),
-            total: Paise(200),
-        },
-        basis: Basis::default(),
-        at: AT,
-        expires_at: None,
-    }
 }
 
 /// A shop with much of one product; the product's id.
@@ -114,7 +58,11 @@ async fn rush(database: &Database, product: &str, orders: usize) {
             let (database, product) = (database.clone(), product.to_owned());
             tokio::spawn(async move {
                 for _ in 0..orders / 8 {
-                    match database.place_order(&order_of(&product)).await.unwrap() {
+                    match database
+                        .place_order(&seed::orders::order_of(&[(&product, 2)], AT))
+                        .await
+                        .unwrap()
+                    {
                         Placed::New(order) => recorder::acknowledged(order.number),
                         other => panic!("not placed: {other:?}"),
                     }

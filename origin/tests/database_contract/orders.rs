@@ -1,15 +1,8 @@
 //! What both databases promise of orders.
 
-use std::collections::BTreeMap;
-
-use crackers_origin::commerce::basis::Basis;
-use crackers_origin::commerce::contact::{Address, Contact};
-use crackers_origin::commerce::lines::{LineKey, LineKind};
-use crackers_origin::commerce::money::Paise;
 use crackers_origin::commerce::orders::{
     NewOrder, Order, OrderQuery, OrderState, OrderStep, PaymentMethod, Placed,
 };
-use crackers_origin::commerce::quote::{Quote, QuotedLine};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::commerce::{ids, seed};
 use crackers_origin::database::{Database, DatabaseError};
@@ -18,55 +11,11 @@ use jiff::SignedDuration;
 use crate::Opened;
 use crate::promises::NOW;
 
-/// An order of so many pieces of these products.
+/// An order of so many pieces of these products, held for half an hour.
 pub(crate) fn order_of(pieces: &[(&str, u32)]) -> NewOrder {
-    let lines = pieces.iter().map(|(id, quantity)| QuotedLine {
-        key: LineKey {
-            kind: LineKind::Product,
-            id: (*id).to_owned(),
-        },
-        sku: (*id).to_owned(),
-        name: (*id).to_owned(),
-        price: Paise(100),
-        quantity: *quantity,
-        total: Paise(100 * i64::from(*quantity)),
-        pieces: BTreeMap::from([((*id).to_owned(), *quantity)]),
-    });
-    let lines: Vec<_> = lines.collect();
-    let goods = Paise(lines.iter().map(|line| line.total.0).sum());
     NewOrder {
-        id: ids::unguessable(),
-        tracking_token: ids::unguessable(),
-        idempotency_key: ids::unguessable(),
-        body_hash: "body".to_owned(),
-        customer_id: None,
-        contact: Contact {
-            name: "Meena".to_owned(),
-            phone: "9876543210".to_owned(),
-            email: "meena@example.in".to_owned(),
-        },
-        address: Address {
-            line1: "1, Main Street".to_owned(),
-            line2: String::new(),
-            city: "Sivakasi".to_owned(),
-            state: "Tamil Nadu".to_owned(),
-            pincode: "626123".to_owned(),
-        },
-        payment: PaymentMethod::BankTransfer,
-        quote: Quote {
-            lines,
-            goods,
-            saved: Paise(0),
-            coupon: None,
-            packing: Paise(0),
-            delivery: Some(Paise(0)),
-            minimum: Paise(0),
-            rounding: Paise(0),
-            total: goods,
-        },
-        basis: Basis::default(),
-        at: NOW,
         expires_at: Some(NOW + SignedDuration::from_mins(30)),
+        ..seed::orders::order_of(pieces, NOW)
     }
 }
 

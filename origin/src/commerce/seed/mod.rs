@@ -1,6 +1,7 @@
 //! The deterministic sample catalogue: the same number of products and the same seed make the same catalogue everywhere.
 
 mod combos;
+pub mod orders;
 mod pictures;
 mod products;
 mod random;

@@ -1,0 +1,169 @@
+//! What orders cost when there is one and when there are a million: a quote, an order, lists. No answer's cost may grow with
+//! what it does not show. `CRACKERS_BENCH_ORDERS` names another number.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use crackers_origin::commerce::basis::Basis;
+use crackers_origin::commerce::known::Catalogue;
+use crackers_origin::commerce::lines::{LineKey, LineKind, WantedLine};
+use crackers_origin::commerce::orders::{Order, OrderQuery, Placed};
+use crackers_origin::commerce::quote::{self, Terms};
+use crackers_origin::commerce::stock::StockAdjustment;
+use crackers_origin::commerce::{goods, ids, seed};
+use crackers_origin::config::{Config, DEFAULTS};
+use crackers_origin::database::settings::{self, Kind};
+use crackers_origin::database::{Database, Replace};
+use criterion::{Criterion, criterion_group, criterion_main};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+/// Orders that are placed at once while the database is filled.
+const AT_ONCE: u32 = 128;
+
+/// Numbers of orders. `cargo test` runs everything once, to see that it works: there one is enough.
+fn sizes() -> Vec<u32> {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return vec![1];
+    }
+    let named = std::env::var("CRACKERS_BENCH_ORDERS");
+    let many = named.ok().and_then(|text| text.parse().ok());
+    vec![1, many.unwrap_or(1_000_000)]
+}
+
+fn settings() -> settings::Config {
+    let config: Config = serde_yaml::from_str(DEFAULTS).expect("the defaults parse");
+    config.database
+}
+
+/// A database with so many orders, and the three products that each of them is of.
+async fn filled(config: &settings::Config, count: u32) -> (Database, Vec<String>) {
+    let database = Box::pin(Database::open(config)).await.expect("it opens");
+    let made = seed::catalogue(150, 1, || ()).batch;
+    let sellable = made.products.iter().filter(|(one, _, _)| !one.restricted);
+    let ids: Vec<_> = sellable.take(3).map(|(one, _, _)| one.id.clone()).collect();
+    let written = database.write_catalogue(&made, Replace::Nothing, NOW);
+    written.await.expect("it is written");
+    for id in &ids {
+        let much = StockAdjustment::To(1_000_000_000);
+        let adjusted = database.adjust_stock(id, much, "bench", NOW);
+        adjusted.await.expect("it is adjusted");
+    }
+    let products = Arc::new(ids.clone());
+    let placing = (0..AT_ONCE.min(count)).map(|place| {
+        let (database, products) = (database.clone(), Arc::clone(&products));
+        let share = count / AT_ONCE + u32::from(place < count % AT_ONCE);
+        tokio::spawn(async move {
+            for _ in 0..share {
+                place_one(&database, &products).await;
+            }
+        })
+    });
+    for placed in placing.collect::<Vec<_>>() {
+        placed.await.expect("orders are placed");
+    }
+    (database, ids)
+}
+
+async fn place_one(database: &Database, products: &[String]) -> Order {
+    let pieces: Vec<_> = products.iter().map(|id| (id.as_str(), 1)).collect();
+    let order = seed::orders::order_of(&pieces, NOW);
+    match database.place_order(&order).await.expect("an answer") {
+        Placed::New(order) => order,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// What the list of three products costs.
+async fn price(database: &Database, products: &[String]) -> i64 {
+    let lines: Vec<_> = products
+        .iter()
+        .map(|id| WantedLine {
+            key: LineKey {
+                kind: LineKind::Product,
+                id: id.clone(),
+            },
+            quantity: 10,
+        })
+        .collect();
+    let shop = seed::shop_settings();
+    let catalogue = Catalogue {
+        database,
+        known: None,
+    };
+    let mut basis = Basis::default();
+    let goods = goods::of(&catalogue, &lines, &mut basis);
+    let goods = goods.await.expect("goods");
+    let terms = Terms {
+        shop: &shop,
+        coupon: None,
+        to: None,
+        at: NOW,
+    };
+    quote::quote(&terms, &lines, &goods).map_or(0, |quote| quote.total.0)
+}
+
+fn orders(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    for count in sizes() {
+        let mut config = settings();
+        config.sqlite.file = folder.path().join(format!("{count}.sqlite"));
+        measure(criterion, &runtime, &config, count);
+        // The server of the tests; without one only SQLite is measured.
+        if let Some(uri) = crackers_tests::mongod::shared_uri() {
+            config.kind = Kind::Mongodb;
+            config.mongodb.uri = uri;
+            config.mongodb.database = format!("bench_{}", ids::unguessable());
+            measure(criterion, &runtime, &config, count);
+        }
+    }
+}
+
+fn measure(criterion: &mut Criterion, runtime: &Runtime, config: &settings::Config, count: u32) {
+    let (database, products) = runtime.block_on(Box::pin(filled(config, count)));
+    let kind = database.kind();
+    let (database, products) = (&database, &products);
+    let name = |what: &str| format!("origin/{what}/{kind}/{count}");
+    criterion.bench_function(&name("quote"), |bench| {
+        bench.to_async(runtime).iter(|| price(database, products));
+    });
+    let lists = [
+        ("orders_newest", OrderQuery::default()),
+        (
+            "orders_of_nobody",
+            OrderQuery {
+                mark: Some("phone:9000000000".to_owned()),
+                ..OrderQuery::default()
+            },
+        ),
+    ];
+    for (what, query) in lists {
+        let query = OrderQuery { limit: 25, ..query };
+        criterion.bench_function(&name(what), |bench| {
+            bench
+                .to_async(runtime)
+                .iter(|| async { database.orders(&query).await.expect("a page").len() });
+        });
+    }
+    criterion.bench_function(&name("order_by_number"), |bench| {
+        bench.to_async(runtime).iter(|| async {
+            let found = database.order_by_number(black_box(1)).await;
+            found.expect("an answer").map(|order| order.version)
+        });
+    });
+    criterion.bench_function(&name("place_order"), |bench| {
+        bench
+            .to_async(runtime)
+            .iter(|| async { place_one(database, products).await.number });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    // An order waits for its disk, however often it is asked.
+    config = Criterion::default().sample_size(30);
+    targets = orders
+}
+criterion_main!(benches);
