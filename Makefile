@@ -23,6 +23,7 @@ run: setup storefront ## The shop at http://localhost:8080, with 150 sample prod
 
 test: setup storefront ## All tests that this machine can run; says what it skipped
 	cd $(STOREFRONT) && npm run --silent test && npm run --silent budget
+	@.ci/choose-mongod
 	cargo test --workspace --locked
 	@$(MAKE) --no-print-directory e2e
 
@@ -42,9 +43,11 @@ bench: ## Criterion benchmarks of the parts
 	cargo bench --locked -p crackers-benches
 
 compare: ## CPU time per request against nginx, HAProxy and Varnish, on this machine (needs wrk; names the peers that are missing)
+
+compare: storefront ## CPU time per request against nginx, on this machine (needs nginx and wrk)
 	benches/compare/run
 
-load: ## Durable orders a second through the edge, on both databases (needs wrk)
+load: storefront ## Durable orders a second through the edge, on both databases (needs wrk)
 	benches/load/orders
 
 ROUNDS ?= 20
@@ -66,6 +69,16 @@ EXAMPLES ?= 50
 fuzz-api: storefront ## Ask everything that the OpenAPI description names, in EXAMPLES odd ways each (needs python3 with venv)
 	@cargo build --locked -p crackers-origin
 	@.ci/fuzz-api $(BINARIES) $(EXAMPLES)
+
+docs: ## What the code says of itself, in target/doc
+	cargo doc --workspace --no-deps --locked
+
+PREFIX ?= /usr/local
+install: storefront ## Both programs, their settings and the storefront, under PREFIX
+	cargo build --locked --profile dist -p crackers-origin -p crackers-proxy
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/crackers
+	install -m 755 $(CARGO_TARGET_DIR)/dist/crackers-origin $(CARGO_TARGET_DIR)/dist/crackers-proxy $(DESTDIR)$(PREFIX)/bin
+	cp -R conf $(STOREFRONT)/dist $(DESTDIR)$(PREFIX)/share/crackers
 
 mongod: ## A real MongoDB server for the tests, into target/mongod
 	.ci/get-mongod

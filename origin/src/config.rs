@@ -71,15 +71,28 @@ mod tests {
 
     #[test]
     fn every_key_of_the_default_file_is_explained() {
-        let mut before = "";
+        let (mut comment, mut in_list) = (String::new(), None);
         for line in DEFAULTS.lines() {
-            let is_key = line.trim_end().ends_with(':') || line.contains(": ");
-            let is_top = !line.starts_with(' ');
-            if is_key && !line.trim_start().starts_with(['#', '-']) && is_top {
-                assert!(before.starts_with('#'), "{line:?} has no comment above it");
+            let text = line.trim_start();
+            let depth = line.len() - text.len();
+            if in_list.is_some_and(|list| depth > list) {
+                continue;
             }
-            before = line;
+            in_list = text.starts_with('-').then_some(depth);
+            if text.starts_with('#') {
+                comment.push_str(text);
+                continue;
+            }
+            let is_value = text.contains(": ") && !text.starts_with('-');
+            if is_value {
+                let says = |word| comment.contains(word);
+                assert!(says("Restart."), "{line:?}: applies when?");
+                assert!(
+                    says("Default: ") || says("Environment: "),
+                    "{line:?}: or else?"
+                );
+            }
+            comment.clear();
         }
-        assert!(DEFAULTS.matches("Restart.").count() > 20);
     }
 }

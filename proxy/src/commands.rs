@@ -191,3 +191,26 @@ async fn reload_when_asked(mut hang_up: Signal, live: Arc<Live>) {
         let _ = live.reload().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_changes_the_budget_of_writes() {
+        let environment = [("RATE_LIMIT_WINDOW", "1000"), ("RATE_LIMIT_MAX", "7")];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let sources = Sources {
+            defaults_name: DEFAULTS_NAME,
+            defaults: DEFAULTS,
+            files: &[],
+            overrides: OVERRIDES,
+            environment: &environment.into(),
+        };
+        let config: Config = config_file::load(&sources).unwrap();
+        let changed = config.admit.rate_limits.iter();
+        let changed = changed.filter(|one| one.window_ms == 1000 && one.requests_max == 7);
+        let names: Vec<_> = changed.map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["writes"]);
+    }
+}

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_default_file_is_explained() {
+    fn every_section_of_the_default_file_is_explained() {
         let mut before = "";
         for line in DEFAULTS.lines() {
             let is_key = line.trim_end().ends_with(':') || line.contains(": ");

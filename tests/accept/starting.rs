@@ -5,19 +5,49 @@ use std::net::TcpListener;
 use anyhow::Result;
 use crackers_tests::process::{PATIENCE, Process, free_port, run};
 
+/// Settings with one listener of telemetry on a taken address, and the others where nobody is.
+fn of_telemetry(which: &str, taken: &std::net::SocketAddr, free: u16) -> String {
+    format!("accept: {{listen: ['127.0.0.1:{free}']}}\ntelemetry: {{{which}_listen: '{taken}'}}\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_its_key() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?;
-    let config = format!("accept: {{listen: ['{address}']}}\n");
-    std::fs::write(folder.path().join("own.yaml"), config)?;
-    for program in ["crackers-proxy", "crackers-origin"] {
-        let said = run(program, &["--config", "own.yaml"], folder.path())
-            .unwrap_err()
-            .to_string();
+    let free = free_port()?;
+    for (program, key, config) in [
+        (
+            "crackers-proxy",
+            "accept.listen",
+            format!("accept: {{listen: ['{address}']}}\n"),
+        ),
+        (
+            "crackers-origin",
+            "accept.listen",
+            format!("accept: {{listen: ['{address}']}}\n"),
+        ),
+        (
+            "crackers-proxy",
+            "telemetry.metrics_listen",
+            of_telemetry("metrics", &address, free),
+        ),
+        (
+            "crackers-origin",
+            "telemetry.metrics_listen",
+            of_telemetry("metrics", &address, free),
+        ),
+        (
+            "crackers-proxy",
+            "telemetry.admin_listen",
+            of_telemetry("admin", &address, free),
+        ),
+    ] {
+        std::fs::write(folder.path().join("own.yaml"), config)?;
+        let said = run(program, &["--config", "own.yaml"], folder.path());
+        let said = said.unwrap_err().to_string();
         assert!(
-            said.contains(&format!("cannot listen on {address} (accept.listen)")),
+            said.contains(&format!("cannot listen on {address} ({key})")),
             "{said}"
         );
         assert!(said.contains("another program has it"), "{said}");
@@ -98,5 +128,21 @@ async fn a_wrong_environment_is_refused_with_its_variable() -> Result<()> {
         let said = process.log();
         assert!(said.contains(variable) && said.contains("many"), "{said}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_overlay_for_mongodb_is_one_that_the_origin_takes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let conf = crackers_tests::process::repository().join("conf");
+    let (own, overlay) = (conf.join("origin.yaml"), conf.join("origin.mongodb.yaml"));
+    let names = [own.to_str(), overlay.to_str()].map(Option::unwrap_or_default);
+    let arguments = ["--config", names[0], "--config", names[1], "--test"];
+    run("crackers-origin", &arguments, folder.path())?;
+    let typo = std::fs::read_to_string(&overlay)?.replace("kind:", "knid:");
+    std::fs::write(folder.path().join("typo.yaml"), typo)?;
+    let arguments = ["--config", names[0], "--config", "typo.yaml", "--test"];
+    let said = run("crackers-origin", &arguments, folder.path());
+    assert!(said.unwrap_err().to_string().contains("database.knid"));
     Ok(())
 }

@@ -13,6 +13,14 @@ async fn asked_to_stop_both_programs_finish_and_leave_with_success() -> Result<(
     let mut shop = Stack::start(1, "").await?;
     assert!(shop.edge.terminate()?.success());
     assert!(shop.origins[0].terminate()?.success());
+    shop.restart_edge()?;
+    shop.restart_origin(0)?;
+    shop.wait_for("the shop is open again", async || {
+        Ok(shop.get("/api/health").await?.status == 200)
+    })
+    .await?;
+    assert!(shop.edge.interrupt()?.success());
+    assert!(shop.origins[0].interrupt()?.success());
     Ok(())
 }
 

@@ -3,14 +3,15 @@
 mod conditions;
 mod early;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use crackers_tests::stack::Stack;
 use tokio::sync::Barrier;
 
-const CATALOGUE: [&str; 9] = [
+const CATALOGUE: [&str; 11] = [
     "/api/products?limit=5",
     "/api/products?q=rockt",
     "/api/categories",
@@ -19,32 +20,53 @@ const CATALOGUE: [&str; 9] = [
     "/api/price-list",
     "/api/price-list.csv",
     "/api/shop",
+    "/api/shop/zones",
+    "/sitemap.xml",
     "/",
 ];
+
+/// The lists, and one of each kind of thing that they name.
+async fn catalogue(shop: &Stack) -> Result<Vec<String>> {
+    let mut paths: Vec<_> = CATALOGUE.iter().map(ToString::to_string).collect();
+    for (list, of, keys) in [
+        (
+            "/api/products?limit=1&sort=name",
+            "/api/products",
+            &["id", "slug"][..],
+        ),
+        ("/api/products?limit=1&sort=name", "/product", &["slug"]),
+        ("/api/categories", "/api/categories", &["slug"]),
+        ("/api/bundles", "/api/bundles", &["slug"]),
+        ("/api/giftboxes", "/api/giftboxes", &["slug"]),
+    ] {
+        let found = shop.get(list).await?.json()?;
+        for key in keys {
+            let name = found["items"][0][key].as_str().context("no name")?;
+            paths.push(format!("{of}/{name}"));
+        }
+    }
+    Ok(paths)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_request_of_any_catalogue_url_is_a_hit_in_the_clients_best_coding() -> Result<()>
 {
+    let looked = Stack::start(1, "").await?;
+    let paths = catalogue(&looked).await?;
+    // One that nobody has looked at.
     let shop = Stack::start(1, "").await?;
-    for path in CATALOGUE {
-        assert!(
-            shop.get(path)
-                .await?
-                .field("cache-status")
-                .contains("fwd=uri-miss"),
-            "{path}"
-        );
-        let before = shop.edge_metric("crackers_edge_cache_fills_total").await?;
+    for path in &paths {
+        let first = shop.get(path).await?;
+        assert_eq!(first.status, 200, "{path}");
+        let status = first.field("cache-status");
+        assert!(status.contains("fwd=uri-miss"), "{path}: {status}");
+        let before = shop.origin_requests().await?;
         for (accepted, coding) in [("br, gzip", "br"), ("gzip", "gzip"), ("identity", "")] {
             let answer = raw_get(&shop, path, accepted).await?;
             assert_eq!(answer.0, coding, "{path} {accepted}");
             assert!(answer.1.contains("crackers; hit"), "{path}: {}", answer.1);
         }
-        assert_eq!(
-            shop.edge_metric("crackers_edge_cache_fills_total").await?,
-            before,
-            "{path}"
-        );
+        assert_eq!(shop.origin_requests().await?, before, "{path}");
     }
     Ok(())
 }
@@ -88,7 +110,7 @@ async fn each_coding_has_an_entity_tag_that_is_met_with_304() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_clients_asking_one_cold_url_cause_one_origin_request() -> Result<()> {
     let shop = Arc::new(Stack::start(1, "").await?);
-    let before = shop.edge_metric("crackers_edge_cache_fills_total").await?;
+    let before = shop.origin_requests().await?;
     let together = Arc::new(Barrier::new(1000));
     let asked: Vec<_> = (0..1000)
         .map(|_| {
@@ -104,10 +126,7 @@ async fn a_thousand_clients_asking_one_cold_url_cause_one_origin_request() -> Re
     for one in asked {
         assert_eq!(one.await??, 200);
     }
-    assert_eq!(
-        shop.edge_metric("crackers_edge_cache_fills_total").await? - before,
-        1.0
-    );
+    assert_eq!(shop.origin_requests().await? - before, 1);
     Ok(())
 }
 
@@ -123,18 +142,14 @@ async fn a_price_and_a_stock_changed_by_another_process_show_within_a_second() -
         list["items"][0]["sku"].as_str().unwrap_or_default(),
     );
     let path = format!("/api/products/{id}");
+    let fastest = Cell::new(Duration::MAX);
     let seen = async |what: &str, pointer: &str, value: serde_json::Value| -> Result<()> {
         let begun = Instant::now();
         shop.wait_for(what, async || {
             Ok(shop.get(&path).await?.json()?.pointer(pointer) == Some(&value))
         })
         .await?;
-        // Not a measurement: a bound of the promise, with room for a loaded machine.
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{what} took {:?}",
-            begun.elapsed()
-        );
+        fastest.set(fastest.get().min(begun.elapsed()));
         Ok(())
     };
     shop.get(&path).await?;
@@ -154,6 +169,8 @@ async fn a_price_and_a_stock_changed_by_another_process_show_within_a_second() -
             .field("cache-status")
             .contains("hit")
     );
+    // The promise, asked of the quickest of four: the machine may be busy with something else once, not each time.
+    assert!(fastest.get() <= Duration::from_secs(1), "{fastest:?}");
     Ok(())
 }
 
@@ -178,4 +195,46 @@ async fn killing_the_origin_leaves_cached_pages_and_a_clean_503() -> Result<()> 
         Ok(shop.get("/api/bundles").await?.status == 200)
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hashed_files_are_kept_for_a_year_and_public_answers_by_the_edge_for_five_minutes()
+-> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let page = String::from_utf8(shop.get("/").await?.body.to_vec())?;
+    let (_, rest) = page.split_once("\"/assets/").context("no script")?;
+    let (name, _) = rest.split_once('"').context("no end")?;
+    let path = format!("/assets/{name}");
+    let file = shop.get(&path).await?;
+    assert_eq!(
+        (file.status, file.field("cache-control")),
+        (200, "public, max-age=31536000, immutable")
+    );
+    let (coding, status) = raw_get(&shop, &path, "gzip, br").await?;
+    assert_eq!(coding, "br");
+    assert!(status.contains("crackers; hit"), "{status}");
+    for (path, kept) in [
+        ("/", "public, no-cache"),
+        ("/api/shop", "public, no-cache"),
+        ("/api/health", "private, no-store"),
+        ("/api/cart", "private, no-store"),
+    ] {
+        assert_eq!(shop.get(path).await?.field("cache-control"), kept, "{path}");
+    }
+    // What the origin tells the edge alone.
+    let client = reqwest::Client::new();
+    let origin = format!("http://127.0.0.1:{}", shop.origin_ports[0]);
+    let answer = client.get(format!("{origin}/api/shop")).send().await?;
+    let field = |name: &str| answer.headers().get(name).cloned();
+    assert_eq!(
+        field("cdn-cache-control").context("no field")?,
+        "max-age=300, stale-while-revalidate=60, stale-if-error=86400"
+    );
+    let memory = field("x-memory-usage").context("no field")?;
+    assert!(memory.to_str()?.parse::<u64>()? > 1_000_000);
+    let etag = field("etag").context("no tag")?;
+    let again = client.get(format!("{origin}/api/shop"));
+    let again = again.header("if-none-match", etag).send().await?;
+    assert_eq!(again.status(), 304);
+    Ok(())
 }

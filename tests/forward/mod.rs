@@ -3,6 +3,7 @@
 mod balancing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use crackers_tests::stack::Stack;
@@ -12,11 +13,17 @@ async fn killing_one_of_two_origins_loses_no_get() -> Result<()> {
     let mut shop = Stack::start(2, "").await?;
     let mut origins = std::mem::take(&mut shop.origins);
     let shop = Arc::new(shop);
+    let killed = Arc::new(AtomicBool::new(false));
     let asking = tokio::spawn({
-        let shop = Arc::clone(&shop);
+        let (shop, killed) = (Arc::clone(&shop), Arc::clone(&killed));
         async move {
-            let mut statuses = Vec::new();
-            for number in 0..400 {
+            let (mut statuses, mut after_kill) = (Vec::new(), 0);
+            // On for as long as it takes to be sure that some came after the kill.
+            for number in 0..100_000 {
+                if after_kill > 100 {
+                    break;
+                }
+                after_kill += usize::from(killed.load(Ordering::Relaxed));
                 // Never cached: every one needs an origin.
                 let path = if number % 2 == 0 {
                     "/api/health"
@@ -36,6 +43,7 @@ async fn killing_one_of_two_origins_loses_no_get() -> Result<()> {
     })
     .await?;
     origins[0].kill();
+    killed.store(true, Ordering::Relaxed);
     for (number, status) in asking.await?.into_iter().enumerate() {
         assert_eq!(
             status?,

@@ -1,5 +1,7 @@
 //! The whole shop on MongoDB, and the same answers from both databases.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
 use crackers_tests::mongod::{self, Mongod};
 use crackers_tests::stack::{Setup, Stack};
@@ -103,16 +105,20 @@ async fn a_price_changed_in_mongodb_shows() -> Result<()> {
     );
     shop.get(&path).await?;
     assert!(shop.get(&path).await?.field("cache-status").contains("hit"));
-    shop.command(&[
-        "product",
-        "set-price",
-        first["sku"].as_str().context("no SKU")?,
-        "321",
-    ])?;
-    shop.wait_for("the new price", async || {
-        Ok(shop.get(&path).await?.json()?["price"]["amount_paise"] == 321)
-    })
-    .await
+    let sku = first["sku"].as_str().context("no SKU")?;
+    let mut fastest = Duration::MAX;
+    for price in [321, 322, 323, 324] {
+        shop.command(&["product", "set-price", sku, &price.to_string()])?;
+        let begun = Instant::now();
+        shop.wait_for("the new price", async || {
+            Ok(shop.get(&path).await?.json()?["price"]["amount_paise"] == price)
+        })
+        .await?;
+        fastest = fastest.min(begun.elapsed());
+    }
+    // The promise, asked of the quickest of four: the machine may be busy with something else once, not each time.
+    assert!(fastest <= Duration::from_secs(1), "{fastest:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

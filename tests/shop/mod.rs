@@ -119,14 +119,22 @@ async fn hurried_words_find_what_was_meant_and_pages_answer_their_status() -> Re
     ] {
         assert_eq!(shop.get(path).await?.status, status, "{path}");
     }
-    for path in [
-        "/sitemap.xml",
-        "/robots.txt",
-        "/api/openapi.json",
-        "/api/docs",
-        "/api/price-list.csv",
+    for (path, holds) in [
+        ("/sitemap.xml", "/product/"),
+        ("/robots.txt", "Sitemap: "),
+        ("/api/openapi.json", "\"openapi\":\"3.1.0\""),
+        ("/api/docs", "/api/price-list"),
+        (
+            "/api/price-list.csv",
+            "category,sku,name,pack,unit,mrp_inr,price_inr,",
+        ),
     ] {
-        assert_eq!(shop.get(path).await?.status, 200, "{path}");
+        let answer = shop.get(path).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(
+            answer.status == 200 && text.contains(holds),
+            "{path}: {text}"
+        );
     }
     Ok(())
 }
@@ -139,6 +147,14 @@ async fn health_tells_of_the_database_and_seed_overwrites_nothing() -> Result<()
         (&health["status"], &health["database"]["state"]),
         (&Value::from("ok"), &Value::from("up"))
     );
+    let database = &health["database"];
+    assert!(health["uptime_seconds"].is_u64() && health["version"].is_string());
+    assert!(
+        health["memory_bytes"].as_u64() > Some(1_000_000),
+        "{health}"
+    );
+    assert!(database["latency_ms"].as_f64() > Some(0.0), "{health}");
+    assert_eq!(database["pool"]["size_max"], 50);
     let refused = shop.command(&["seed"]).unwrap_err().to_string();
     assert!(refused.contains("--replace"), "{refused}");
     shop.command(&["seed", "--products", "20", "--replace"])?;

@@ -135,6 +135,15 @@ impl Process {
         self.signal(rustix::process::Signal::TERM)
     }
 
+    /// Asks it to stop as a person at a terminal does.
+    ///
+    /// # Errors
+    /// When it is gone already, or does not end.
+    pub fn interrupt(&mut self) -> Result<std::process::ExitStatus> {
+        self.signal(rustix::process::Signal::INT)?;
+        self.wait()
+    }
+
     /// Asks it to do what it does at SIGHUP.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ pub struct Stack {
     pub port: u16,
     /// Where the edge's metrics are.
     pub metrics_url: String,
+    /// Where the origins' metrics are.
+    pub origin_metrics_urls: Vec<String>,
     /// Where the edge is steered from; [`Stack::admin_token`] opens it.
     pub admin_url: String,
     client: reqwest::Client,
@@ -74,7 +76,7 @@ impl Stack {
         let folder = tempfile::tempdir()?;
         let path = folder.path();
         let [port, metrics, admin] = [free_port()?, free_port()?, free_port()?];
-        let mut origin_ports = Vec::new();
+        let (mut origin_ports, mut origin_metrics_urls) = (Vec::new(), Vec::new());
         let mut processes = Vec::new();
         for number in 0..origins {
             let (port, own_metrics) = (free_port()?, free_port()?);
@@ -86,6 +88,7 @@ impl Stack {
             );
             std::fs::write(path.join(format!("origin-{number}.yaml")), config)?;
             origin_ports.push(port);
+            origin_metrics_urls.push(format!("http://127.0.0.1:{own_metrics}/metrics"));
         }
         std::fs::write(path.join("origin-own.yaml"), setup.origin)?;
         let seed = [
@@ -109,6 +112,7 @@ impl Stack {
             edge,
             url: format!("http://127.0.0.1:{port}"),
             port,
+            origin_metrics_urls,
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
             admin_url: format!("http://127.0.0.1:{admin}"),
             client: reqwest::Client::builder().timeout(PATIENCE).build()?,
@@ -273,22 +277,39 @@ impl Stack {
         run_with("crackers-origin", &all, self.folder.path(), line)
     }
 
-    /// What all origins together have answered on a route, by their own count.
+    /// One line of the edge's metrics; 0 where it is not there.
     ///
     /// # Errors
     /// When the metrics cannot be read.
     pub async fn edge_metric(&self, line: &str) -> Result<f64> {
-        let text = self
-            .client
-            .get(&self.metrics_url)
-            .send()
-            .await?
-            .text()
-            .await?;
+        let text = self.text_of(&self.metrics_url).await?;
         let found = text
             .lines()
             .find_map(|row| row.strip_prefix(line)?.trim().parse().ok());
         Ok(found.unwrap_or(0.0))
+    }
+
+    /// Requests that all origins together have answered, by their own count, whatever the answer; the edge's looking after
+    /// their health aside.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub async fn origin_requests(&self) -> Result<u64> {
+        let mut sum = 0;
+        for url in &self.origin_metrics_urls {
+            let text = self.text_of(url).await?;
+            let rows = text.lines().filter(|row| {
+                row.starts_with("crackers_origin_api_requests_total{")
+                    && !row.contains("\"/api/health/live\"")
+            });
+            let counts = rows.filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok());
+            sum += counts.sum::<u64>();
+        }
+        Ok(sum)
+    }
+
+    async fn text_of(&self, url: &str) -> Result<String> {
+        Ok(self.client.get(url).send().await?.text().await?)
     }
 
     /// Waits for something to come true.

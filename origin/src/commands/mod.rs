@@ -286,4 +286,51 @@ mod tests {
         );
         assert!(port("70000", &so_far).is_err());
     }
+
+    #[test]
+    fn every_variable_of_the_environment_stands_above_its_key() {
+        let values = [
+            ("PORT", "6000"),
+            ("MONGODB_URI", "mongodb://db.example/?replicaSet=shop"),
+            ("DB_POOL_SIZE", "17"),
+            ("CACHE_TTL", "18"),
+            ("STATIC_CACHE_TTL", "19"),
+            ("S3_ACCESS_KEY_ID", "an id"),
+            ("S3_SECRET_ACCESS_KEY", "a secret"),
+            ("RAZORPAY_KEY_ID", "rzp_test_1"),
+            ("RAZORPAY_KEY_SECRET", "another secret"),
+            ("RAZORPAY_WEBHOOK_SECRET", "a third secret"),
+        ];
+        for one in OVERRIDES {
+            let is_tried = values.iter().any(|(variable, _)| *variable == one.variable);
+            assert!(is_tried, "{} is not tried here", one.variable);
+        }
+        let environment = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let sources = Sources {
+            defaults_name: DEFAULTS_NAME,
+            defaults: DEFAULTS,
+            files: &[],
+            overrides: OVERRIDES,
+            environment: &environment.into(),
+        };
+        let config: Config = config_file::load(&sources).unwrap();
+        let database = &config.database;
+        assert_eq!(config.accept.listen, ["127.0.0.1:6000"]);
+        assert_eq!(
+            database.mongodb.uri,
+            "mongodb://db.example/?replicaSet=shop"
+        );
+        assert_eq!(database.kind, crate::database::settings::Kind::Mongodb);
+        assert_eq!(database.pool.size_max, 17);
+        assert_eq!(config.api.cache_ttl_seconds, 18);
+        assert_eq!(config.assets.static_cache_ttl_seconds, 19);
+        assert_eq!(
+            config.services.objects.s3.access_key_id.as_deref(),
+            Some("an id")
+        );
+        assert_eq!(
+            config.services.payments.razorpay.key_id.as_deref(),
+            Some("rzp_test_1")
+        );
+    }
 }

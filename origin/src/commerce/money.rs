@@ -55,12 +55,43 @@ impl Paise {
 
 /// An amount as people read it.
 pub fn rupees(paise: i64) -> String {
-    format!("₹{}.{:02}", paise / 100, paise % 100)
+    let sign = if paise < 0 { "-" } else { "" };
+    let amount = paise.unsigned_abs();
+    format!("{sign}₹{}.{:02}", amount / 100, amount % 100)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn an_amount_is_read_back_from_what_people_read(paise in any::<i64>()) {
+            let text = rupees(paise);
+            let digits: String = text.chars().filter(|one| one.is_ascii_digit() || *one == '-').collect();
+            prop_assert_eq!(digits.parse::<i64>().unwrap(), paise);
+            prop_assert_eq!(text.rsplit('.').next().unwrap().len(), 2);
+        }
+
+        #[test]
+        fn a_discount_is_the_nearest_percent(mrp in 1_i64..1_000_000_000_000, part in 0.0_f64..=1.0) {
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "only chooses a price")]
+            let price = (mrp as f64 * part) as i64;
+            let percent = i128::from(Paise(mrp).discount_percent(Paise(price)));
+            let (off, whole) = (i128::from(mrp - price) * 100, i128::from(mrp));
+            // Half a percent away at the most.
+            prop_assert!((off - percent * whole).abs() * 2 <= whole);
+        }
+
+        #[test]
+        fn sums_and_multiples_are_exact_or_refused(one in any::<i64>(), other in any::<i64>(), times in any::<u32>()) {
+            let exact = |sum: i128| i64::try_from(sum).ok().map(Paise);
+            prop_assert_eq!(Paise(one).checked_add(Paise(other)), exact(i128::from(one) + i128::from(other)));
+            prop_assert_eq!(Paise(one).checked_times(times), exact(i128::from(one) * i128::from(times)));
+        }
+    }
 
     #[test]
     fn discount_is_rounded_half_up_to_whole_percent() {
