@@ -20,6 +20,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("POST", "/api/orders/{id}/gateway"),
     ("POST", "/api/orders/{id}/gateway/confirm"),
     ("POST", "/api/payments/webhook"),
+    // shop::live
+    ("GET", "/api/track/{token}/events"),
+    ("GET", "/api/orders/{id}/events"),
+    // shop::asking: only a shop that sells by enquiry takes them
+    ("POST", "/api/enquiries"),
+    ("GET", "/api/enquiries/{token}"),
+    ("GET", "/api/enquiries/{token}/estimate.pdf"),
 ];
 
 async fn a_customer(origin: &str) -> Result<()> {
@@ -73,7 +80,7 @@ async fn looks_around(visitor: &Walk<'_>, product: &str) -> Result<()> {
         let seen = visitor.get(path).await?;
         assert!(seen.is_object(), "{path}: {seen}");
     }
-    for path in ["/api/price-list.csv", "/api/docs"] {
+    for path in ["/api/price-list.csv", "/api/price-list.pdf", "/api/docs"] {
         let seen = visitor.with("GET", path, None, &[]).await?;
         assert!(!seen.body.is_empty(), "{path}");
     }
@@ -85,6 +92,15 @@ async fn looks_around(visitor: &Walk<'_>, product: &str) -> Result<()> {
     let path = format!("/api/products/{product}");
     assert_eq!(visitor.get(&path).await?["id"], product);
     visitor.get(&format!("{path}/related")).await?;
+    let gone = visitor.get("/api/products?stock=sold_out&limit=1").await?;
+    let notify = format!("/api/products/{}/notify", text(&gone, "/items/0/id")?);
+    let asha = json!({ "email": "asha@example.in" });
+    visitor.with("POST", &notify, Some(&asha), &[]).await?;
+    let word =
+        json!({ "name": "Asha", "email": "asha@example.in", "message": "Do you have long ones?" });
+    visitor
+        .with("POST", "/api/contact", Some(&word), &[])
+        .await?;
     visitor.get(&format!("{path}/reviews")).await?;
     Ok(())
 }
@@ -174,7 +190,14 @@ async fn orders_pays_and_follows(meena: &Walk<'_>, product: &str) -> Result<Stri
     assert_eq!(seen["state"], "payment_review");
 
     order["payment"] = "cash_on_delivery".into();
-    let [number, token, _] = ordered(meena, &order, "a-key-of-a-fifth-order").await?;
+    let [number, token, id] = ordered(meena, &order, "a-key-of-a-fifth-order").await?;
+    for path in [
+        format!("/api/orders/{id}/invoice.pdf"),
+        format!("/api/track/{token}/invoice.pdf"),
+    ] {
+        let paper = meena.with("GET", &path, None, &[]).await?;
+        assert!(paper.body.starts_with(b"%PDF-"), "{path}");
+    }
     let seen = meena.get(&format!("/api/track/{token}")).await?;
     assert_eq!(seen["state"], "confirmed");
     Ok(number)

@@ -14,6 +14,18 @@ use super::{Walk, text};
 const ELSEWHERE: &[(&str, &str)] = &[
     // shop::proofs
     ("GET", "/api/admin/orders/{id}/proof"),
+    // shop::asking
+    ("GET", "/api/admin/enquiries/{id}"),
+    ("POST", "/api/admin/enquiries/{id}/step"),
+    // shop::live
+    ("GET", "/api/admin/events"),
+    // shop::pictures
+    ("POST", "/api/admin/products/{id}/images"),
+    ("PUT", "/api/admin/products/{id}/images"),
+    ("PUT", "/api/admin/categories/{slug}/image"),
+    // shop::many
+    ("GET", "/api/admin/customers/{id}"),
+    ("PATCH", "/api/admin/customers/{id}"),
     // shop::sheets
     ("POST", "/api/admin/products/import"),
     // shop::gateway
@@ -47,6 +59,8 @@ async fn a_member_of_staff(origin: &str) -> Result<()> {
     puts_things_together(&owner, &product).await?;
     sends_an_order(&owner).await?;
     owner.get("/api/admin/reviews").await?;
+    owner.get("/api/admin/enquiries").await?;
+    owner.get("/api/admin/customers").await?;
     owner.get("/api/admin/mails").await?;
     let numbers = owner.get("/api/admin/dashboard").await?;
     assert!(numbers.is_object(), "{numbers}");
@@ -127,6 +141,16 @@ async fn fills_the_shelves(owner: &Walk<'_>) -> Result<String> {
     owner.send("POST", &stock, less).await?;
     assert_eq!(owner.get(&stock).await?["available"], 20);
     owner.get("/api/admin/products?limit=10").await?;
+    let found =
+        json!({ "reason": "found behind a shelf", "lines": [{ "product_id": id, "by": 5 }] });
+    owner.send("POST", "/api/admin/stock", found).await?;
+    assert_eq!(owner.get(&stock).await?["available"], 25);
+    let terms = json!({ "what": "both", "change": { "percent": 10 }, "rounding": { "to_paise": 100, "way": "nearest" } });
+    let mut bulk = json!({ "select": { "category": "torches" }, "terms": terms });
+    let path = "/api/admin/products/bulk-price";
+    let shown = owner.send("POST", path, bulk.clone()).await?;
+    bulk["preview_token"] = shown["preview_token"].clone();
+    assert_eq!(owner.send("POST", path, bulk).await?["done"], true);
     Ok(id)
 }
 
@@ -157,11 +181,14 @@ async fn sends_an_order(owner: &Walk<'_>) -> Result<()> {
     owner.shop.post(&pay, &paid, &[]).await?;
     let found = owner.get("/api/admin/orders?q=9876543210").await?;
     let path = format!("/api/admin/orders/{}", text(&found, "/items/0/id")?);
+    let paper = format!("{path}/invoice.pdf");
     let payment = owner.get(&path).await?["payments"][0]["id"].clone();
     let approve = json!({ "payment_id": payment, "decision": "approve", "note": "it is there" });
     let pay = format!("{path}/payment");
     let approved = owner.change("POST", &pay, approve, &path).await?;
     assert_eq!(approved["state"], "confirmed");
+    let paper = owner.with("GET", &paper, None, &[]).await?;
+    assert!(paper.body.starts_with(b"%PDF-"));
     for state in ["packed", "dispatched", "delivered"] {
         let step = json!({ "state": state, "note": "" });
         let taken: Value = owner
