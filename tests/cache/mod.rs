@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use crackers_tests::stack::Stack;
 use tokio::sync::Barrier;
 
-const CATALOGUE: [&str; 11] = [
+const CATALOGUE: [&str; 10] = [
     "/api/products?limit=5",
     "/api/products?q=rockt",
     "/api/categories",
@@ -20,7 +20,6 @@ const CATALOGUE: [&str; 11] = [
     "/api/price-list",
     "/api/price-list.csv",
     "/api/shop",
-    "/api/shop/zones",
     "/sitemap.xml",
     "/",
 ];

@@ -20,6 +20,8 @@ fn settings(folder: &Path) -> Config {
         serde_yaml::from_str(crackers_origin::config::DEFAULTS).unwrap();
     let mut config = whole.database;
     config.sqlite.file = folder.join("shop.sqlite");
+    // Often enough that checkpoints are cut, too.
+    config.sqlite.checkpoint_pages = 500;
     config
 }
 

@@ -29,7 +29,7 @@ pub enum Listener {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (accept.{key}){hint}")]
+#[error("cannot listen on {address} ({key}){hint}")]
 pub struct BindError {
     address: String,
     key: &'static str,
@@ -62,13 +62,13 @@ pub async fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
     for address in &config.listen {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|source| BindError::new(address.clone(), "listen", source))?;
+            .map_err(|source| BindError::new(address.clone(), "accept.listen", source))?;
         listeners.push(Listener::Tcp(listener));
     }
     for path in &config.listen_unix {
-        let listener = bind_unix(path)
-            .await
-            .map_err(|source| BindError::new(path.display().to_string(), "listen_unix", source))?;
+        let listener = bind_unix(path).await.map_err(|source| {
+            BindError::new(path.display().to_string(), "accept.listen_unix", source)
+        })?;
         listeners.push(Listener::Unix {
             listener,
             path: path.clone(),

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -13,15 +12,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use crate::accept::BindError;
 use crate::app::App;
 
 /// Binds where metrics are served.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let key = "telemetry.metrics_listen";
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on {address} (telemetry.metrics_listen)"))
+    bound.map_err(|source| BindError::new(address.to_string(), key, source))
 }
 
 /// Serves metrics until the task is dropped.

@@ -23,6 +23,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("POST", "/api/admin/products/{id}/images"),
     ("PUT", "/api/admin/products/{id}/images"),
     ("PUT", "/api/admin/categories/{slug}/image"),
+    ("PUT", "/api/admin/bundles/{id}/image"),
+    ("PUT", "/api/admin/giftboxes/{id}/image"),
     // shop::many
     ("GET", "/api/admin/customers/{id}"),
     ("PATCH", "/api/admin/customers/{id}"),
