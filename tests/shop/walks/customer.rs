@@ -54,10 +54,8 @@ async fn a_customer(origin: &str) -> Result<()> {
     again
         .send("DELETE", "/api/auth/sessions", json!({}))
         .await?;
-    let mut all = visitor.walked();
-    all.append(&mut meena.walked());
-    all.append(&mut again.walked());
-    drop(all);
+    visitor.takes_over(&meena);
+    visitor.takes_over(&again);
     let is_customers = |path: &str| path.starts_with("/api/") && !path.starts_with("/api/admin");
     visitor.has_seen_everything(is_customers, ELSEWHERE).await
 }

@@ -32,6 +32,11 @@ impl<'a> Walk<'a> {
         self.walked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes over where another has been.
+    fn takes_over(&self, other: &Self) {
+        self.walked().append(&mut other.walked());
+    }
+
     /// Asks, with further fields; whatever the answer, it must be one of success.
     async fn with(
         &self,
