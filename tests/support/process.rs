@@ -1,10 +1,11 @@
 //! Our binaries as processes of their own, started, watched, stopped and killed.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -50,15 +51,20 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 }
 
 /// A port that was free a moment ago, below those that the system gives to outgoing connections: a thousand clients of
-/// another test must not take it before its server does.
+/// another test must not take it before its server does. Each is given once, for the same reason.
 ///
 /// # Errors
 /// When none of many is free.
 pub fn free_port() -> Result<u16> {
-    for _ in 0..100 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    for _ in 0..1000 {
         let random = u16::from_be_bytes(crackers_shared::request_id::random());
         let port = 10_000 + random % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_first = {
+            let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+            given.insert(port)
+        };
+        if is_first && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }
