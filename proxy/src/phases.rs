@@ -16,7 +16,7 @@ use crate::accept::body_watch;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::{is_event_stream, is_gateway_error};
-use crate::forward::group::Asker;
+use crate::forward::group::{Asker, Failed};
 use crate::forward::headers;
 use crate::forward::upstreams::InFlight;
 use crate::live::Live;
@@ -116,7 +116,12 @@ impl ProxyHttp for Phases {
         let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
         request::report(edge, session, context, false);
-        error.set_retry(request::may_retry(edge, session, context));
+        error.set_retry(request::may_retry(
+            edge,
+            session,
+            context,
+            Failed::Otherwise,
+        ));
         error
     }
 
@@ -150,7 +155,14 @@ impl ProxyHttp for Phases {
         } else if error.esource() == &ErrorSource::Upstream {
             request::report(edge, session, context, false);
         }
-        error.set_retry(is_repeatable && (reused || request::may_retry(edge, session, context)));
+        let failed = match error.etype() {
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
+                Failed::BrokeOff
+            }
+            _ => Failed::Otherwise,
+        };
+        let may_retry = || request::may_retry(edge, session, context, failed);
+        error.set_retry(is_repeatable && (reused || may_retry()));
         error
     }
 

@@ -18,6 +18,7 @@ use crate::cache::{self, Answer, Ask, RouteConfig, invalidation, key};
 use crate::context::{Arrival, Context};
 use crate::dispatch::{Asking, Class, User};
 use crate::edge::Edge;
+use crate::forward::group::Failed;
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
 use crate::respond::Problem;
 pub use failures::problem;
@@ -307,9 +308,10 @@ pub fn prepare(session: &Session, upstream: &mut RequestHeader, context: &Contex
 }
 
 /// Whether another origin may be tried.
-pub fn may_retry(edge: &Edge, session: &Session, context: &Context) -> bool {
+pub fn may_retry(edge: &Edge, session: &Session, context: &Context, failed: Failed) -> bool {
     let group = edge.upstreams.route(session.req_header().uri.path());
-    group.is_some_and(|(_, group)| group.may_retry(context.tried.len(), edge.upstreams.retries_max))
+    let retries_max = edge.upstreams.retries_max;
+    group.is_some_and(|(_, group)| group.may_retry(context.tried.len(), retries_max, failed))
 }
 
 /// Tells the group how the origin that was tried last did.

@@ -14,7 +14,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::group::{Asker, Group};
+use super::group::{Asker, Failed, Group};
 use super::headers;
 use super::upstreams::{Chosen, InFlight};
 use super::{Timeouts, Upstreams};
@@ -128,7 +128,11 @@ impl UpstreamClient {
                 Err(error) => {
                     group.report(&chosen.server, Some(chosen.pass), Went::Badly);
                     tracing::debug!(server = %chosen.server.address, %error, "an origin gave no answer");
-                    if !group.may_retry(tried.len(), retries_max) {
+                    let failed = match error {
+                        FetchError::Broken(_) => Failed::BrokeOff,
+                        _ => Failed::Otherwise,
+                    };
+                    if !group.may_retry(tried.len(), retries_max, failed) {
                         return Err(error);
                     }
                 }

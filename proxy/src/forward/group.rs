@@ -62,6 +62,15 @@ pub struct Common {
     pub metrics: Arc<Metrics>,
 }
 
+/// How a try failed, as far as the next one is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// There was a connection, and it broke off before an answer.
+    BrokeOff,
+    /// Nobody took the connection, or nothing came in time.
+    Otherwise,
+}
+
 impl Group {
     /// A group whose servers count as up until a check says otherwise. Servers with a host name join it with the first
     /// [`Group::refresh`]; those that are known stay what they are.
@@ -186,7 +195,7 @@ impl Group {
             is_drained: server.drained.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup.load(Ordering::Relaxed),
-            is_tried: tried.iter().any(|one| Arc::ptr_eq(one, server)),
+            is_tried: known.len() > 1 && tried.iter().any(|one| Arc::ptr_eq(one, server)),
         });
         let eligible = balance::eligible(&standings.collect::<Vec<_>>());
         let candidates = eligible.iter().map(|index| {
@@ -274,9 +283,15 @@ impl Group {
         }
     }
 
-    /// Whether a request may be tried on one more server than those in `tried`; takes from the budget if so.
-    pub fn may_retry(&self, tried: usize, retries_max: u32) -> bool {
-        if tried >= self.servers.len() || tried > retries_max as usize {
+    /// Whether a request may be tried on one more server than those in `tried`; takes from the budget if so. A server that
+    /// stands alone may be several processes behind one socket: where a connection broke off, one of them may have died, and
+    /// it is tried once more.
+    pub fn may_retry(&self, tried: usize, retries_max: u32, failed: Failed) -> bool {
+        let most = match failed {
+            Failed::BrokeOff => self.servers.len().max(2),
+            Failed::Otherwise => self.servers.len(),
+        };
+        if tried >= most || tried > retries_max as usize {
             return false;
         }
         let fits = self.retry_budget.take(self.clock.now_microseconds());

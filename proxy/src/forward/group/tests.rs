@@ -209,3 +209,22 @@ async fn a_server_that_is_named_again_stays_what_it_is_with_its_new_weight() {
         assert_eq!(chosen.server.address, "127.0.0.1:9");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_stands_alone_is_tried_once_more_where_a_connection_broke_off() {
+    let alone = group(&[1], &[]).await;
+    let first = alone.choose(&ASKER, &[]).unwrap();
+    assert!(!alone.may_retry(1, 2, Failed::Otherwise));
+    assert!(alone.may_retry(1, 2, Failed::BrokeOff));
+    let tried = [Arc::clone(&first.server)];
+    let again = alone.choose(&ASKER, &tried).unwrap();
+    assert!(Arc::ptr_eq(&first.server, &again.server));
+    assert!(!alone.may_retry(2, 2, Failed::BrokeOff));
+    // Where there are others, they come first, and nobody twice.
+    let many = group(&[1, 1], &[]).await;
+    assert!(many.may_retry(1, 2, Failed::Otherwise));
+    assert!(!many.may_retry(2, 2, Failed::BrokeOff));
+    let first = many.choose(&ASKER, &[]).unwrap();
+    let second = many.choose(&ASKER, &[Arc::clone(&first.server)]).unwrap();
+    assert!(!Arc::ptr_eq(&first.server, &second.server));
+}
