@@ -171,7 +171,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
             "Whoever is logged in may not do this, or X-CSRF-Token is missing",
         ));
     }
-    if is_of_staff && route.body.is_some() {
+    if is_of_staff && (route.body.is_some() || route.takes_picture) {
         problems.push(("412", "Somebody else has changed it in between"));
         problems.push(("428", "If-Match is missing"));
     }

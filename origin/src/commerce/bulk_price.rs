@@ -86,7 +86,9 @@ impl PriceTerms {
     pub fn problem(&self) -> Option<(&'static str, &'static str)> {
         let is_change = match self.change {
             PriceChange::Percent(percent) => (-99..=1000).contains(&percent) && percent != 0,
-            PriceChange::AmountPaise(amount) => amount != 0 && amount.abs() <= 1_000_000_000,
+            PriceChange::AmountPaise(amount) => {
+                amount != 0 && amount.unsigned_abs() <= 1_000_000_000
+            }
         };
         if !is_change {
             return Some(("change", "−99 to 1000 percent, or an amount; not 0"));
@@ -162,6 +164,23 @@ mod tests {
             let terms = terms(change, to, way);
             assert_eq!(terms.changed(Paise(1235)), Paise(wanted), "{terms:?}");
         }
+    }
+
+    #[test]
+    fn terms_beyond_all_bounds_are_refused() {
+        use PriceChange::{AmountPaise, Percent};
+        for change in [
+            AmountPaise(i64::MIN),
+            AmountPaise(i64::MAX),
+            AmountPaise(0),
+            Percent(i32::MIN),
+            Percent(1001),
+        ] {
+            let refused = terms(change, 100, RoundingWay::Up).problem();
+            assert_eq!(refused.map(|(field, _)| field), Some("change"));
+        }
+        let step = terms(Percent(1), i64::MIN, RoundingWay::Up).problem();
+        assert_eq!(step.map(|(field, _)| field), Some("rounding/to_paise"));
     }
 
     #[test]

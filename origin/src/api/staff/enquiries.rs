@@ -8,7 +8,7 @@ use super::{asker, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::body;
 use crate::api::enquiries::EnquiryView;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, FieldError, Place};
 use crate::api::orders::conflict;
 use crate::api::parameters::{CURSOR, Kind, LIMIT, Parameter};
 use crate::api::response::Reply;
@@ -134,8 +134,11 @@ pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
     let (before, limit) = call.page();
     let search = match call.query.text("q") {
         Some(text) => Enquiry::searched(text).ok_or_else(|| {
-            let detail = "expected an enquiry's number, a phone or a mail address";
-            conflict("unknown_search", detail.to_owned())
+            ApiError::BadParameters(vec![FieldError {
+                place: Place::Parameter("q".to_owned()),
+                detail: "expected an enquiry's number, a phone or a mail address".to_owned(),
+                code: "invalid_parameter",
+            }])
         })?,
         None => Search::Several(call.query.text("state").unwrap_or("all").to_owned()),
     };
