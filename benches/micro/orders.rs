@@ -4,15 +4,15 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use crackers_benches::on_both_databases;
 use crackers_origin::commerce::basis::Basis;
 use crackers_origin::commerce::known::Catalogue;
 use crackers_origin::commerce::lines::{LineKey, LineKind, WantedLine};
 use crackers_origin::commerce::orders::{Order, OrderQuery, Placed};
 use crackers_origin::commerce::quote::{self, Terms};
 use crackers_origin::commerce::stock::StockAdjustment;
-use crackers_origin::commerce::{goods, ids, seed};
-use crackers_origin::config::{Config, DEFAULTS};
-use crackers_origin::database::settings::{self, Kind};
+use crackers_origin::commerce::{goods, seed};
+use crackers_origin::database::settings;
 use crackers_origin::database::{Database, Replace};
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
@@ -30,11 +30,6 @@ fn sizes() -> Vec<u32> {
     let named = std::env::var("CRACKERS_BENCH_ORDERS");
     let many = named.ok().and_then(|text| text.parse().ok());
     vec![1, many.unwrap_or(1_000_000)]
-}
-
-fn settings() -> settings::Config {
-    let config: Config = serde_yaml::from_str(DEFAULTS).expect("the defaults parse");
-    config.database
 }
 
 /// A database with so many orders, and the three products that each of them is of.
@@ -106,19 +101,9 @@ async fn price(database: &Database, products: &[String]) -> i64 {
 
 fn orders(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
-    for count in sizes() {
-        let mut config = settings();
-        config.sqlite.file = folder.path().join(format!("{count}.sqlite"));
-        measure(criterion, &runtime, &config, count);
-        // The server of the tests; without one only SQLite is measured.
-        if let Some(uri) = crackers_tests::mongod::shared_uri() {
-            config.kind = Kind::Mongodb;
-            config.mongodb.uri = uri;
-            config.mongodb.database = format!("bench_{}", ids::unguessable());
-            measure(criterion, &runtime, &config, count);
-        }
-    }
+    on_both_databases(&sizes(), |config, count| {
+        measure(criterion, &runtime, config, count);
+    });
 }
 
 fn measure(criterion: &mut Criterion, runtime: &Runtime, config: &settings::Config, count: u32) {

@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
+use crackers_benches::on_both_databases;
 use crackers_origin::api::price_list::PriceList;
 use crackers_origin::commerce::products::{Product, ProductFilter, ProductQuery, ProductSort};
 use crackers_origin::commerce::search::{Search, Wanted};
-use crackers_origin::commerce::{ids, price_list, seed};
-use crackers_origin::config::{Config, DEFAULTS};
-use crackers_origin::database::settings::{self, Kind};
+use crackers_origin::commerce::{price_list, seed};
+use crackers_origin::database::settings;
 use crackers_origin::database::{Database, Replace};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
@@ -21,11 +21,6 @@ fn sizes() -> &'static [u32] {
     } else {
         &[150]
     }
-}
-
-fn settings() -> settings::Config {
-    let config: Config = serde_yaml::from_str(DEFAULTS).expect("the defaults parse");
-    config.database
 }
 
 fn products(count: u32) -> Vec<Product> {
@@ -79,19 +74,9 @@ fn searches(criterion: &mut Criterion) {
 /// One page of a category by price: what a visitor asks for most.
 fn queries(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
-    for &count in sizes() {
-        let mut config = settings();
-        config.sqlite.file = folder.path().join(format!("{count}.sqlite"));
-        measure(criterion, &runtime, &config, count);
-        // The server of the tests; without one only SQLite is measured.
-        if let Some(uri) = crackers_tests::mongod::shared_uri() {
-            config.kind = Kind::Mongodb;
-            config.mongodb.uri = uri;
-            config.mongodb.database = format!("bench_{}", ids::unguessable());
-            measure(criterion, &runtime, &config, count);
-        }
-    }
+    on_both_databases(sizes(), |config, count| {
+        measure(criterion, &runtime, config, count);
+    });
 }
 
 fn measure(criterion: &mut Criterion, runtime: &Runtime, config: &settings::Config, count: u32) {
