@@ -13,7 +13,6 @@ use super::routes::Call;
 use crate::commerce::address_book::{ADDRESSES_MAX, AddressBook, OwnAddress};
 use crate::commerce::contact::Address;
 use crate::commerce::ids;
-use crate::database::DatabaseError;
 
 /// An address with its name.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,31 +40,6 @@ pub struct OwnAddressView {
 pub struct AddressPage {
     /// In the order in which they came.
     pub items: Vec<OwnAddressView>,
-}
-
-enum Refusal {
-    Full,
-    NotFound,
-    Database(DatabaseError),
-}
-
-impl From<DatabaseError> for Refusal {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Full => conflict(
-                "too_many_addresses",
-                format!("There are {ADDRESSES_MAX} already."),
-            ),
-            Refusal::NotFound => Self::NotFound,
-            Refusal::Database(error) => Self::Database(error),
-        }
-    }
 }
 
 impl From<&OwnAddress> for OwnAddressView {
@@ -109,12 +83,12 @@ fn checked(call: &Call, id: String) -> Result<OwnAddress, ApiError> {
 
 async fn changed(
     call: &Call,
-    change: impl Fn(&mut AddressBook) -> Result<(), Refusal>,
+    change: impl Fn(&mut AddressBook) -> Result<(), ApiError>,
 ) -> Result<AddressBook, ApiError> {
     let (_, customer) = asker(call)?;
     let at = call.app.clock.now();
     let new = || AddressBook::empty(customer);
-    Ok(call.app.database.change_or_add(new, at, change).await?)
+    call.app.database.change_or_add(new, at, change).await
 }
 
 async fn book(call: &Call) -> Result<AddressBook, ApiError> {
@@ -144,7 +118,8 @@ pub(super) async fn add(call: Call) -> Result<Reply, ApiError> {
     let new = checked(&call, ids::unguessable())?;
     let book = changed(&call, |book| {
         if book.addresses.len() >= ADDRESSES_MAX {
-            return Err(Refusal::Full);
+            let detail = format!("There are {ADDRESSES_MAX} already.");
+            return Err(conflict("too_many_addresses", detail));
         }
         book.addresses.push(new.clone());
         Ok(())
@@ -156,7 +131,7 @@ pub(super) async fn replace(call: Call) -> Result<Reply, ApiError> {
     let new = checked(&call, call.segment.clone())?;
     let book = changed(&call, |book| {
         let mut all = book.addresses.iter_mut();
-        let own = all.find(|own| own.id == new.id).ok_or(Refusal::NotFound)?;
+        let own = all.find(|own| own.id == new.id).ok_or(ApiError::NotFound)?;
         *own = new.clone();
         Ok(())
     });
@@ -168,7 +143,7 @@ pub(super) async fn remove(call: Call) -> Result<Reply, ApiError> {
         let before = book.addresses.len();
         book.addresses.retain(|own| own.id != call.segment);
         if book.addresses.len() == before {
-            return Err(Refusal::NotFound);
+            return Err(ApiError::NotFound);
         }
         Ok(())
     })

@@ -17,7 +17,6 @@ use crate::commerce::coupons::Coupon;
 use crate::commerce::goods;
 use crate::commerce::lines::{Goods, LINES_MAX, LineKey, LineKind, WantedLine};
 use crate::commerce::quote;
-use crate::database::DatabaseError;
 
 /// How many of a thing are wanted, whatever was wanted before.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -71,30 +70,9 @@ pub struct CartLineView {
     pub refused: Option<String>,
 }
 
-/// What changes a cart is refused with.
-enum Refusal {
-    Full,
-    Database(DatabaseError),
-}
-
-impl From<CartFull> for Refusal {
-    fn from(_: CartFull) -> Self {
-        Self::Full
-    }
-}
-
-impl From<DatabaseError> for Refusal {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Full => conflict("cart_full", CartFull.to_string()),
-            Refusal::Database(error) => Self::Database(error),
-        }
+impl From<CartFull> for ApiError {
+    fn from(full: CartFull) -> Self {
+        conflict("cart_full", full.to_string())
     }
 }
 
@@ -146,7 +124,7 @@ async fn check(
 /// Changes the cart of whoever asks, and shows it.
 async fn changed(
     call: &Call,
-    change: impl Fn(&mut Cart) -> Result<(), Refusal>,
+    change: impl Fn(&mut Cart) -> Result<(), ApiError>,
 ) -> Result<Reply, ApiError> {
     let (_, customer) = asker(call)?;
     let at = call.app.clock.now();

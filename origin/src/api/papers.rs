@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
 
 use super::error::ApiError;
 use super::orders::conflict;
-use super::response::{Caching, Reply};
+use super::response::Reply;
 use super::routes::Call;
 use super::{auth, enquiries, price_list, tracking};
 use crate::app::App;
@@ -89,16 +88,5 @@ async fn invoice(app: &App, order: &Order, seen: Seen) -> Result<Reply, ApiError
 
 /// A paper that nobody keeps, saved under a name.
 async fn file(app: &App, paper: Paper, name: String) -> Result<Reply, ApiError> {
-    Ok(Reply {
-        status: StatusCode::OK,
-        content_type: PDF,
-        body: drawn(app, paper).await?,
-        stream: None,
-        caching: Caching::Never,
-        tags: Arc::new([]),
-        etag: None,
-        set_cookie: None,
-        file_name: Some(name),
-        sequence: 0,
-    })
+    Ok(Reply::file(PDF, name, drawn(app, paper).await?))
 }

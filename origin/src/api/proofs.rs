@@ -1,13 +1,9 @@
 //! Pictures that show a payment: sent by whoever ordered, seen by staff who decide on payments, and by nobody else.
 
-use std::sync::Arc;
-
-use http::StatusCode;
-
 use super::auth;
 use super::error::ApiError;
 use super::orders::conflict;
-use super::response::{Caching, Reply};
+use super::response::Reply;
 use super::routes::Call;
 use super::{tracking, uploads};
 use crate::commerce::orders::{Order, OrderState, OrderStep};
@@ -101,16 +97,5 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
     let found = found.map_err(|error| uploads::no_storage(&error))?;
     let body = found.ok_or(ApiError::NotFound)?;
     let name = format!("payment-{}.jpg", order.number_text());
-    Ok(Reply {
-        status: StatusCode::OK,
-        content_type: "image/jpeg",
-        body,
-        stream: None,
-        caching: Caching::Never,
-        tags: Arc::new([]),
-        etag: None,
-        set_cookie: None,
-        file_name: Some(name),
-        sequence: 0,
-    })
+    Ok(Reply::file("image/jpeg", name, body))
 }

@@ -103,27 +103,43 @@ impl Reply {
         }
     }
 
-    /// A file that nobody keeps, made while it is sent, and saved under a name.
-    pub fn streamed(content_type: &'static str, file_name: String, stream: Streamed) -> Self {
+    /// What nobody keeps.
+    fn never_kept(content_type: &'static str, body: Bytes) -> Self {
         Self {
             status: StatusCode::OK,
             content_type,
-            body: Bytes::new(),
-            stream: Some(stream),
+            body,
+            stream: None,
             caching: Caching::Never,
             tags: Arc::new([]),
             etag: None,
             set_cookie: None,
-            file_name: Some(file_name),
+            file_name: None,
             sequence: 0,
+        }
+    }
+
+    /// A file that nobody keeps, saved under a name.
+    pub fn file(content_type: &'static str, file_name: String, body: Bytes) -> Self {
+        Self {
+            file_name: Some(file_name),
+            ..Self::never_kept(content_type, body)
+        }
+    }
+
+    /// A file that nobody keeps, made while it is sent, and saved under a name.
+    pub fn streamed(content_type: &'static str, file_name: String, stream: Streamed) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::file(content_type, file_name, Bytes::new())
         }
     }
 
     /// Live events, which nobody keeps.
     pub fn events(stream: Streamed) -> Self {
         Self {
-            file_name: None,
-            ..Self::streamed("text/event-stream", String::new(), stream)
+            stream: Some(stream),
+            ..Self::never_kept("text/event-stream", Bytes::new())
         }
     }
 
@@ -136,15 +152,7 @@ impl Reply {
             serde_json::to_vec(value).map_err(|error| ApiError::internal(error.to_string()))?;
         Ok(Self {
             status,
-            content_type: "application/json",
-            body: body.into(),
-            stream: None,
-            caching: Caching::Never,
-            tags: Arc::new([]),
-            etag: None,
-            set_cookie: None,
-            file_name: None,
-            sequence: 0,
+            ..Self::never_kept("application/json", body.into())
         })
     }
 }

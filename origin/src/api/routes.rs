@@ -57,6 +57,9 @@ impl Call {
 /// What a handler gives back.
 pub type Answered = BoxFuture<'static, Result<Reply, ApiError>>;
 
+/// Makes the schema of a type.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
 /// One row of the table.
 pub struct Route {
     /// Pattern; one segment may stand open in braces.
@@ -70,7 +73,7 @@ pub struct Route {
     /// The query it takes; anything else is refused.
     pub parameters: &'static [Parameter],
     /// Schema of the JSON that it takes; none where it takes no body.
-    pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub body: Option<SchemaOf>,
     /// Whether its body is a picture, which may be larger than any other.
     pub takes_picture: bool,
     /// Whether its body is a sheet (`text/csv`), which may be larger than JSON.
@@ -82,6 +85,69 @@ pub struct Route {
     /// Content type of its answer.
     pub content_type: &'static str,
     /// Schema of its answer, where that is JSON.
-    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub schema: Option<SchemaOf>,
     pub(super) handler: fn(Call) -> Answered,
+}
+
+/// How the table writes its rows: each begins as one that takes nothing, and says what it takes and gives.
+impl Route {
+    pub(super) const fn new(
+        method: Method,
+        path: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: fn(Call) -> Answered,
+    ) -> Self {
+        Self {
+            path,
+            method,
+            permission,
+            summary,
+            parameters: &[],
+            body: None,
+            takes_picture: false,
+            takes_sheet: false,
+            needs_key: false,
+            status: StatusCode::OK,
+            content_type: "application/json",
+            schema: None,
+            handler,
+        }
+    }
+
+    pub(super) const fn asked_by(mut self, parameters: &'static [Parameter]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    pub(super) const fn takes(mut self, body: SchemaOf) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(super) const fn takes_picture(mut self) -> Self {
+        self.takes_picture = true;
+        self
+    }
+
+    pub(super) const fn takes_sheet(mut self) -> Self {
+        self.takes_sheet = true;
+        self
+    }
+
+    pub(super) const fn keyed(mut self, needs_key: bool) -> Self {
+        self.needs_key = needs_key;
+        self
+    }
+
+    pub(super) const fn answers(mut self, status: StatusCode, schema: SchemaOf) -> Self {
+        self.status = status;
+        self.schema = Some(schema);
+        self
+    }
+
+    pub(super) const fn answers_with(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
+        self
+    }
 }

@@ -1,109 +1,49 @@
 //! The table of routes: method, path, who may, what it takes and gives. One file for each area.
 
+/// A row, and what it takes and gives.
+macro_rules! row {
+    ($method:ident $path:literal, $permission:expr, $handler:path, $summary:literal $(, $set:ident($($value:expr),*))*) => {
+        Route::new(Method::$method, $path, $permission, $summary, |call| Box::pin($handler(call)))
+            $(.$set($($value),*))*
+    };
+}
+
 /// A row for a public GET that answers JSON of type `$kind`.
 macro_rules! json {
     ($path:literal, $kind:ty, $parameters:expr, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::GET,
-            permission: Permission::Public,
-            summary: $summary,
-            parameters: $parameters,
-            body: None,
-            takes_picture: false,
-            takes_sheet: false,
-            needs_key: false,
-            status: StatusCode::OK,
-            content_type: "application/json",
-            schema: Some(schema_of::<$kind>),
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!(GET $path, Permission::Public, $handler, $summary, asked_by($parameters),
+            answers(StatusCode::OK, schema_of::<$kind>))
     };
 }
 
 /// A row for a public GET that answers something else.
 macro_rules! other {
     ($path:literal, $content_type:literal, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::GET,
-            permission: Permission::Public,
-            summary: $summary,
-            parameters: &[],
-            body: None,
-            takes_picture: false,
-            takes_sheet: false,
-            needs_key: false,
-            status: StatusCode::OK,
-            content_type: $content_type,
-            schema: None,
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!(GET $path, Permission::Public, $handler, $summary, answers_with($content_type))
     };
 }
 
 /// A row for a public POST that takes JSON of type `$body` and answers JSON of type `$kind`.
 macro_rules! post {
     ($path:literal, $body:ty => $status:ident $kind:ty, needs_key: $needs_key:literal, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::POST,
-            permission: Permission::Public,
-            summary: $summary,
-            parameters: &[],
-            body: Some(schema_of::<$body>),
-            takes_picture: false,
-            takes_sheet: false,
-            needs_key: $needs_key,
-            status: StatusCode::$status,
-            content_type: "application/json",
-            schema: Some(schema_of::<$kind>),
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!(POST $path, Permission::Public, $handler, $summary, takes(schema_of::<$body>), keyed($needs_key),
+            answers(StatusCode::$status, schema_of::<$kind>))
     };
 }
 
 /// A row for an account's or staff's own: never kept, JSON both ways.
 macro_rules! own {
     ($method:ident $path:literal, $permission:expr, $parameters:expr, $($body:ty)? => $status:ident $kind:ty, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::$method,
-            permission: $permission,
-            summary: $summary,
-            parameters: $parameters,
-            body: own!(@schema $($body)?),
-            takes_picture: false,
-            takes_sheet: false,
-            needs_key: false,
-            status: StatusCode::$status,
-            content_type: "application/json",
-            schema: Some(schema_of::<$kind>),
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!($method $path, $permission, $handler, $summary, asked_by($parameters),
+            answers(StatusCode::$status, schema_of::<$kind>) $(, takes(schema_of::<$body>))?)
     };
-    (@schema) => { None };
-    (@schema $body:ty) => { Some(schema_of::<$body>) };
 }
 
 /// A row that takes a picture and answers JSON of type `$kind`, never kept.
 macro_rules! picture {
     ($method:ident $path:literal, $permission:expr => $status:ident $kind:ty, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::$method,
-            permission: $permission,
-            summary: $summary,
-            parameters: &[],
-            body: None,
-            takes_picture: true,
-            takes_sheet: false,
-            needs_key: false,
-            status: StatusCode::$status,
-            content_type: "application/json",
-            schema: Some(schema_of::<$kind>),
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!($method $path, $permission, $handler, $summary, takes_picture(),
+            answers(StatusCode::$status, schema_of::<$kind>))
     };
 }
 
@@ -113,42 +53,15 @@ macro_rules! private_file {
         private_file!($path, $permission, &[], $content_type, $handler, $summary)
     };
     ($path:literal, $permission:expr, $parameters:expr, $content_type:expr, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::GET,
-            permission: $permission,
-            summary: $summary,
-            parameters: $parameters,
-            body: None,
-            takes_picture: false,
-            takes_sheet: false,
-            needs_key: false,
-            status: StatusCode::OK,
-            content_type: $content_type,
-            schema: None,
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!(GET $path, $permission, $handler, $summary, asked_by($parameters), answers_with($content_type))
     };
 }
 
 /// A row for a POST of a sheet that answers JSON of type `$kind`, never kept.
 macro_rules! sheet {
     ($path:literal, $permission:expr, $parameters:expr => $kind:ty, $handler:path, $summary:literal) => {
-        Route {
-            path: $path,
-            method: Method::POST,
-            permission: $permission,
-            summary: $summary,
-            parameters: $parameters,
-            body: None,
-            takes_picture: false,
-            takes_sheet: true,
-            needs_key: false,
-            status: StatusCode::OK,
-            content_type: "application/json",
-            schema: Some(schema_of::<$kind>),
-            handler: |call| Box::pin($handler(call)),
-        }
+        row!(POST $path, $permission, $handler, $summary, asked_by($parameters), takes_sheet(),
+            answers(StatusCode::OK, schema_of::<$kind>))
     };
 }
 

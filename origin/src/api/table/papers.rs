@@ -1,7 +1,7 @@
 //! Papers as PDF.
 
 use super::super::papers;
-use super::{Method, Permission, Route, StatusCode};
+use super::{Method, Permission, Route};
 use crate::commerce::staff::Right;
 
 pub(super) static ROUTES: &[Route] = &[

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::contact::{Address, Contact};
 use super::super::orders::{NewOrder, PaymentMethod};
 use super::super::quote::Quote;
+use super::super::seed::orders::order_of;
 use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -22,26 +22,9 @@ pub(in crate::commerce) fn order(state: OrderState) -> Order {
     let new = NewOrder {
         id: "order".to_owned(),
         tracking_token: "token".to_owned(),
-        idempotency_key: "key".to_owned(),
-        basis: super::super::basis::Basis::default(),
-        body_hash: "hash".to_owned(),
-        customer_id: None,
-        contact: Contact {
-            name: "Meena".to_owned(),
-            phone: "9876543210".to_owned(),
-            email: "meena@example.in".to_owned(),
-        },
-        address: Address {
-            line1: "1, Main Street".to_owned(),
-            line2: String::new(),
-            city: "Sivakasi".to_owned(),
-            state: "Tamil Nadu".to_owned(),
-            pincode: "626123".to_owned(),
-        },
         payment: PaymentMethod::Gateway,
         quote,
-        at: NOW,
-        expires_at: None,
+        ..order_of(&[], NOW)
     };
     Order {
         state,

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::contact::{Address, Contact};
 use super::super::lines::{LineKey, LineKind};
 use super::super::orders::{NewOrder, OrderState};
 use super::super::quote::{QuotedCoupon, QuotedLine};
+use super::super::seed::orders::order_of;
 use super::*;
 
 /// The text of each page, as a reader of others finds it.
@@ -143,26 +143,9 @@ fn order() -> Order {
     let new = NewOrder {
         id: "order".to_owned(),
         tracking_token: "token".to_owned(),
-        idempotency_key: "key".to_owned(),
-        body_hash: "hash".to_owned(),
-        customer_id: None,
-        contact: Contact {
-            name: "Meena".to_owned(),
-            phone: "9876543210".to_owned(),
-            email: "meena@example.in".to_owned(),
-        },
-        address: Address {
-            line1: "1, Main Street".to_owned(),
-            line2: String::new(),
-            city: "Sivakasi".to_owned(),
-            state: "Tamil Nadu".to_owned(),
-            pincode: "626123".to_owned(),
-        },
         payment: PaymentMethod::CashOnDelivery,
         quote,
-        basis: super::super::basis::Basis::default(),
-        at: "2026-10-20T10:00:00Z".parse().unwrap(),
-        expires_at: None,
+        ..order_of(&[], "2026-10-20T10:00:00Z".parse().unwrap())
     };
     new.numbered(42)
 }
