@@ -1,12 +1,11 @@
 //! What an account would like some day, and what its owner does to orders.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
 use super::accounts::{LoggedIn, log_in};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 
 /// Sends as somebody; the status and the answer.
@@ -141,8 +140,5 @@ async fn wishes_and_orders_are_their_owners_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wishes_and_orders_are_their_owners_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    everything(&on(&uri)).await
+    on_mongodb(everything).await
 }

@@ -5,11 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{PATIENCE, Stack, free_port};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 
 /// Somebody who is logged in: what their browser sends.
@@ -165,10 +164,7 @@ async fn an_account_is_its_owners_alone_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_is_its_owners_alone_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    an_account(&on(&uri)).await
+    on_mongodb(an_account).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

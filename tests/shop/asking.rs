@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Setup, Stack};
 use serde_json::{Value, json};
 
 use super::accounts::{log_in, mails};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{UNLIMITED, selling, stocked};
 use super::papers;
 use super::staff::Desk;
@@ -95,10 +94,7 @@ async fn who_waits_for_a_product_is_told_once_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_product_is_told_once_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => a_product_comes_back(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(a_product_comes_back).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,8 +328,5 @@ async fn an_estimate_is_numbered_once_and_taken_on_by_staff_on_sqlite() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_estimate_is_numbered_once_and_taken_on_by_staff_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => estimates(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(estimates).await
 }

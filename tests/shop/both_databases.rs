@@ -15,6 +15,14 @@ pub(super) fn on(uri: &str) -> String {
     )
 }
 
+/// Tries something on a shop with a MongoDB database of its own; says so, and tries nothing, where there is no server.
+pub(super) async fn on_mongodb(tried: impl AsyncFnOnce(&str) -> Result<()>) -> Result<()> {
+    match mongod::shared_uri() {
+        Some(uri) => tried(&on(&uri)).await,
+        None => Ok(()),
+    }
+}
+
 /// All pages of a list, items as they are sent.
 async fn all_items(shop: &Stack, path: &str) -> Result<Vec<Value>> {
     let (mut items, mut next) = (Vec::new(), String::new());

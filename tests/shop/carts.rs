@@ -1,12 +1,11 @@
 //! What customers keep: a cart and addresses, their own and nobody else's.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
 use super::accounts::{LoggedIn, log_in};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{selling, stocked};
 
 /// A customer at home.
@@ -205,8 +204,5 @@ async fn carts_and_addresses_are_their_customers_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn carts_and_addresses_are_their_customers_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => carts_and_addresses(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(carts_and_addresses).await
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::gateway::{Gateway, Mood};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 use super::staff::Desk;
 
@@ -307,10 +306,7 @@ async fn money_counts_once_whoever_tells_of_it_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_counts_once_whoever_tells_of_it_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    money_counts_once(&on(&uri)).await
+    on_mongodb(money_counts_once).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,10 +316,7 @@ async fn money_for_an_order_that_is_over_goes_back_once_on_sqlite() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_for_an_order_that_is_over_goes_back_once_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    late_money_goes_back(&on(&uri)).await
+    on_mongodb(late_money_goes_back).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

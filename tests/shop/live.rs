@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crackers_tests::mongod;
 use crackers_tests::stack::{PATIENCE, Setup, Stack};
 use serde_json::{Value, json};
 
 use super::accounts::{LoggedIn, log_in};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{UNLIMITED, order_of, selling, stocked};
 use super::staff::Desk;
 
@@ -212,10 +211,7 @@ async fn an_orders_owner_hears_of_each_step_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orders_owner_hears_of_each_step_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => an_order_is_listened_to(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(an_order_is_listened_to).await
 }
 
 /// Somebody who packs, and their id.
@@ -275,10 +271,7 @@ async fn staff_hear_of_what_their_role_may_see_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_hear_of_what_their_role_may_see_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => staff_listen(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(staff_listen).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

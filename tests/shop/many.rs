@@ -1,12 +1,11 @@
 //! What staff do to many things at once, what they are told of by mail, and the customers whom they serve no more.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
 use super::accounts::{log_in, mails};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 use super::staff::Desk;
 
@@ -293,8 +292,5 @@ async fn staff_do_many_things_at_once_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_do_many_things_at_once_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    many(&on(&uri)).await
+    on_mongodb(many).await
 }

@@ -1,11 +1,10 @@
 //! From a list to a delivered order, and everything that is refused on the way.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Setup, Stack};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 
 /// No limits: one test asks for as much as a hundred people.
 pub(super) const UNLIMITED: &str = "admit: {rate_limits: []}\n";
@@ -187,10 +186,7 @@ async fn a_customer_orders_pays_and_follows_until_delivery() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_orders_pays_and_follows_until_delivery_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => the_whole_way(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(the_whole_way).await
 }
 
 /// A good order with one value changed, and how it is refused: status, code, pointer.

@@ -1,11 +1,10 @@
 //! Pages that staff write, and what is shown beside a product.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::selling;
 use super::staff::Desk;
 
@@ -130,8 +129,5 @@ async fn pages_and_what_stands_beside_a_product_are_shown_on_sqlite() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_and_what_stands_beside_a_product_are_shown_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => everything(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(everything).await
 }

@@ -1,12 +1,11 @@
 //! Papers: the price list and invoices as PDF, read back by a reader of others.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::json;
 
 use super::accounts::log_in;
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 use super::staff::Desk;
 
@@ -123,8 +122,5 @@ async fn papers_say_what_the_shop_says_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn papers_say_what_the_shop_says_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    papers(&on(&uri)).await
+    on_mongodb(papers).await
 }

@@ -3,12 +3,11 @@
 use std::io::Cursor;
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::selling;
 use super::staff::Desk;
 
@@ -312,8 +311,5 @@ async fn pictures_of_goods_are_drawn_anew_in_every_width_on_sqlite() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_of_goods_are_drawn_anew_in_every_width_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    pictures_of_goods(&on(&uri)).await
+    on_mongodb(pictures_of_goods).await
 }

@@ -1,12 +1,11 @@
 //! Pictures of payments: taken as pictures only, seen by staff who decide on payments and by nobody else.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::json;
 
 use super::accounts;
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 use super::staff::{Desk, PASSWORD, log_in};
 
@@ -205,10 +204,7 @@ async fn a_proof_is_seen_by_staff_alone_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_seen_by_staff_alone_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    a_proof_is_sent_and_seen(&on(&uri)).await
+    on_mongodb(a_proof_is_sent_and_seen).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,8 +214,5 @@ async fn a_settled_proof_goes_after_its_time_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settled_proof_goes_after_its_time_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    a_settled_proof_goes(&on(&uri)).await
+    on_mongodb(a_settled_proof_goes).await
 }

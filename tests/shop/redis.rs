@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crackers_tests::mongod;
 use crackers_tests::redis_server::RedisServer;
 use crackers_tests::stack::Stack;
 use serde_json::json;
 
 use super::accounts::{LoggedIn, log_in};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::selling;
 use super::staff::Desk;
 
@@ -119,8 +118,5 @@ async fn redis_gone_means_slower_and_never_wrong_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_gone_means_slower_and_never_wrong_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => redis_dies(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(redis_dies).await
 }

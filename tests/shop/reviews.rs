@@ -1,12 +1,11 @@
 //! What buyers think: written by who has received a product, read by staff, then seen by everybody.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
 use super::accounts::{LoggedIn, log_in};
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling};
 use super::staff::Desk;
 
@@ -280,8 +279,5 @@ async fn reviews_are_their_receivers_and_count_once_staff_approve_on_sqlite() ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reviews_are_their_receivers_and_count_once_staff_approve_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => everything(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(everything).await
 }

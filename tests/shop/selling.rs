@@ -1,11 +1,10 @@
 //! What staff say about how the shop sells: coupons, zones, notices, and nothing at all for a while.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{selling, stocked};
 use super::staff::Desk;
 
@@ -183,10 +182,7 @@ async fn coupons_and_zones_are_what_staff_say_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn coupons_and_zones_are_what_staff_say_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => coupons_and_zones(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(coupons_and_zones).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,10 @@
 //! Products and orders as sheets: what is exported is imported again, nothing is written half, and no cell is run.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 use super::staff::{Desk, PASSWORD, log_in};
 
@@ -255,8 +254,5 @@ async fn sheets_go_out_and_come_in_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sheets_go_out_and_come_in_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    sheets(&on(&uri)).await
+    on_mongodb(sheets).await
 }

@@ -1,10 +1,9 @@
 //! Categories, bundles and gift boxes, as staff make and change them.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{selling, stocked};
 use super::staff::Desk;
 
@@ -167,8 +166,5 @@ async fn categories_bundles_and_gift_boxes_are_what_staff_say_on_sqlite() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn categories_bundles_and_gift_boxes_are_what_staff_say_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => shelves(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(shelves).await
 }

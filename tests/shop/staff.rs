@@ -1,12 +1,11 @@
 //! Staff: who they are, what each may do, and that everything they do is written down.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
 use super::accounts::LoggedIn;
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked};
 
 pub(super) const PASSWORD: &str = "a long enough password";
@@ -257,10 +256,7 @@ async fn staff_run_the_shop_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_run_the_shop_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    a_day_of_staff(&on(&uri)).await
+    on_mongodb(a_day_of_staff).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

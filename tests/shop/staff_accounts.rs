@@ -2,13 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use crackers_origin::commerce::totp;
-use crackers_tests::mongod;
 use crackers_tests::stack::{Answer, Stack};
 use data_encoding::BASE32_NOPAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::selling;
 use super::staff::{Desk, PASSWORD, log_in};
 
@@ -284,10 +283,7 @@ async fn accounts_of_staff_are_their_owners_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_of_staff_are_their_owners_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    accounts(&on(&uri)).await
+    on_mongodb(accounts).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use crackers_tests::answer::Answer;
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::Value;
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::{order_of, selling, stocked, text};
 
 async fn place(shop: &Stack, order: &Value, key: &str) -> Result<Answer> {
@@ -49,8 +48,5 @@ async fn an_order_costs_what_the_database_says_though_memory_is_behind_on_sqlite
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_costs_what_the_database_says_though_memory_is_behind_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => memory_that_is_behind(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(memory_that_is_behind).await
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::bucket::{Bucket, Mood};
-use crackers_tests::mongod;
 use crackers_tests::stack::Stack;
 use serde_json::json;
 
-use super::both_databases::on;
+use super::both_databases::on_mongodb;
 use super::orders::selling;
 use super::pictures::photograph;
 use super::proofs::{PICTURE, ordered};
@@ -128,8 +127,5 @@ async fn files_in_a_bucket_are_seen_by_every_origin_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_in_a_bucket_are_seen_by_every_origin_on_mongodb() -> Result<()> {
-    let Some(uri) = mongod::shared_uri() else {
-        return Ok(());
-    };
-    files_in_a_bucket(&on(&uri)).await
+    on_mongodb(files_in_a_bucket).await
 }

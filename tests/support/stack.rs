@@ -328,7 +328,9 @@ impl Stack {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        bail!("{what}: it never came true\n{}", self.edge.log())
+        let origins: Vec<_> = self.origins.iter().map(Process::log).collect();
+        let (edge, origins) = (self.edge.log(), origins.join("\n"));
+        bail!("{what}: it never came true\nthe edge:\n{edge}\nthe origins:\n{origins}")
     }
 }
 

@@ -13,7 +13,7 @@ use crackers_tests::replica_set::ReplicaSet;
 use crackers_tests::stack::Stack;
 
 use self::rush::Rush;
-use super::both_databases::on;
+use super::both_databases::{on, on_mongodb};
 use super::orders::selling;
 
 const BUYERS: usize = 40;
@@ -104,10 +104,7 @@ async fn on_mongodb_one_killed_origin_of_three_loses_and_doubles_nothing() -> Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mongodb_a_killed_edge_loses_and_doubles_nothing() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => killed_edge(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(killed_edge).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

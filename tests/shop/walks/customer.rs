@@ -1,11 +1,10 @@
 //! The customer's walk: looks around, logs in, fills a cart, orders, pays, follows, judges, and leaves.
 
 use anyhow::Result;
-use crackers_tests::mongod;
 use serde_json::{Value, json};
 
 use super::super::accounts::log_in;
-use super::super::both_databases::on;
+use super::super::both_databases::on_mongodb;
 use super::super::orders::{order_of, selling, stocked};
 use super::{Walk, text};
 
@@ -218,8 +217,5 @@ async fn a_customer_goes_through_everything_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_goes_through_everything_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => a_customer(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(a_customer).await
 }

@@ -1,11 +1,10 @@
 //! The walk of a member of staff: sets up the shop, fills it, sends orders out, reads reviews and what was done, and leaves.
 
 use anyhow::{Context as _, Result};
-use crackers_tests::mongod;
 use serde_json::{Value, json};
 
 use super::super::accounts::LoggedIn;
-use super::super::both_databases::on;
+use super::super::both_databases::on_mongodb;
 use super::super::orders::{order_of, selling, stocked};
 use super::super::staff::{PASSWORD, log_in};
 use super::{Walk, text};
@@ -208,8 +207,5 @@ async fn a_member_of_staff_goes_through_everything_on_sqlite() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_of_staff_goes_through_everything_on_mongodb() -> Result<()> {
-    match mongod::shared_uri() {
-        Some(uri) => a_member_of_staff(&on(&uri)).await,
-        None => Ok(()),
-    }
+    on_mongodb(a_member_of_staff).await
 }
