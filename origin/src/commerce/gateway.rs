@@ -1,25 +1,19 @@
 //! Payments through a gateway: what was asked for, what came of it, and what goes back. Knows no gateway's protocol.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::money::Paise;
 use super::orders::{NoSuchStep, Order, OrderState, OrderStep};
 use super::payments::{Payment, PaymentState};
 use super::records::Kept;
+use super::retry;
 
 /// What the shop is paid in.
 pub const CURRENCY: &str = "INR";
 
 /// Who takes the steps that the gateway's word leads to.
 pub const BY: &str = "gateway";
-
-/// Tries after which a refund is set aside for staff.
-const TRIES_MAX: u32 = 12;
-/// The longest pause between two tries, in seconds.
-const PAUSE_MAX_SECONDS: i64 = 3600;
-/// For how long whoever sends money back has the refund for itself.
-const HELD_FOR: SignedDuration = SignedDuration::from_secs(120);
 
 /// Whether this can be an id that a gateway has made: 1 to 64 letters, digits, `_` and `-`.
 pub fn is_id(text: &str) -> bool {
@@ -227,7 +221,7 @@ impl Refund {
     /// Held by whoever sends it now, so that nobody else does at the same time; due again when that one died.
     #[must_use]
     pub fn held(mut self, at: Timestamp) -> Self {
-        self.send_at = Some(at + HELD_FOR);
+        self.send_at = Some(retry::held_until(at));
         self
     }
 
@@ -236,8 +230,7 @@ impl Refund {
     pub fn failed(mut self, error: String, at: Timestamp) -> Self {
         self.failures += 1;
         self.last_error = Some(error);
-        let pause = (2_i64 << self.failures.min(12)).min(PAUSE_MAX_SECONDS);
-        self.send_at = (self.failures < TRIES_MAX).then(|| at + SignedDuration::from_secs(pause));
+        self.send_at = retry::next_try(self.failures, at);
         self
     }
 

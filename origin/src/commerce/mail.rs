@@ -1,17 +1,11 @@
 //! Mails that are owed. One is written together with what caused it, sent later, and again until it is taken.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::records::Kept;
-
-/// Tries after which a mail is set aside for staff.
-const TRIES_MAX: u32 = 12;
-/// The longest pause between two tries.
-const PAUSE_MAX_SECONDS: i64 = 3600;
-/// For how long whoever sends a mail has it for itself.
-const HELD_FOR: SignedDuration = SignedDuration::from_secs(120);
+use super::retry;
 
 /// A mail that is owed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -88,7 +82,7 @@ impl Mail {
 
     /// Held by whoever sends it now, so that nobody else does at the same time; due again when that one died.
     pub fn held(mut self, at: Timestamp) -> Self {
-        self.send_at = Some(at + HELD_FOR);
+        self.send_at = Some(retry::held_until(at));
         self
     }
 
@@ -96,8 +90,7 @@ impl Mail {
     pub fn failed(mut self, error: String, at: Timestamp) -> Self {
         self.failures += 1;
         self.last_error = Some(error);
-        let pause = (2_i64 << self.failures.min(12)).min(PAUSE_MAX_SECONDS);
-        self.send_at = (self.failures < TRIES_MAX).then(|| at + SignedDuration::from_secs(pause));
+        self.send_at = retry::next_try(self.failures, at);
         self
     }
 
@@ -127,7 +120,10 @@ pub fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+    use retry::{PAUSE_MAX_SECONDS, TRIES_MAX};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -39,6 +39,7 @@ pub mod ratings;
 pub mod records;
 pub mod related;
 pub mod reservation;
+mod retry;
 pub mod reviews;
 pub mod search;
 pub mod seed;

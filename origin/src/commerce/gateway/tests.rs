@@ -180,7 +180,7 @@ fn a_refund_is_tried_under_one_key_until_it_is_done_or_given_up() {
     let late = paid(&order(OrderState::Expired), "pay_1");
     let refund = Refund::new(&late, &late.payments[0], "owner", "", NOW);
     let mut tried = refund.clone();
-    for _ in 0..TRIES_MAX {
+    for _ in 0..retry::TRIES_MAX {
         assert!(tried.send_at.is_some());
         tried = tried.failed("no".to_owned(), NOW);
         assert_eq!(tried.key(), refund.key());
