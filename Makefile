@@ -62,7 +62,7 @@ cut: ## Cut SQLite's power at hundreds of places of a long rush of orders
 
 FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz the edge's parsers, FUZZ_SECONDS each (needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked)
-	cd proxy && for target in head configuration cache_key cache_policy accept_encoding; do \
+	cd proxy && targets=$$(cargo +nightly fuzz list) && for target in $$targets; do \
 	  cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 EXAMPLES ?= 50

@@ -1,8 +1,8 @@
 //! See `checks::configuration`.
 #![no_main]
 
-#[path = "../checks.rs"]
-#[allow(dead_code, reason = "each target uses one of them")]
+#[path = "../checks/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each target uses one of them")]
 mod checks;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::configuration(bytes));

@@ -1,0 +1,142 @@
+//! What clients send.
+
+use std::io::Cursor;
+
+use crackers_proxy::accept::body::Follower;
+use crackers_proxy::accept::head::{self, Framing};
+use crackers_proxy::admit::client_address;
+use http::{HeaderMap, HeaderValue, header};
+use pingora::protocols::http::ServerSession;
+
+use super::fields;
+
+/// A head that our judge takes is the same message to httparse and to Pingora, or Pingora refuses it.
+pub(crate) fn head(bytes: &[u8]) {
+    let Some(length) = head::length(bytes) else {
+        return;
+    };
+    let Ok(framing) = head::judge(&bytes[..length], 1 << 20) else {
+        return;
+    };
+    let mut space = [httparse::EMPTY_HEADER; 128];
+    let mut parsed = httparse::Request::new(&mut space);
+    let status = parsed.parse(&bytes[..length]);
+    assert_eq!(status, Ok(httparse::Status::Complete(length)));
+    let count = |name: &str| {
+        let fields = parsed.headers.iter();
+        fields
+            .filter(|field| field.name.eq_ignore_ascii_case(name))
+            .count()
+    };
+    assert!(count("host") <= 1 && count("content-length") <= 1);
+    assert!(count("transfer-encoding") + count("content-length") <= 1);
+    assert_eq!(framing == Framing::Chunked, count("transfer-encoding") == 1);
+    let Some(mut session) = as_pingora_reads(&bytes[..length]) else {
+        return;
+    };
+    let read = session.req_header();
+    assert_eq!(Some(read.method.as_str()), parsed.method);
+    assert_eq!(read.raw_path(), parsed.path.unwrap_or_default().as_bytes());
+    assert_eq!(read.headers.len(), parsed.headers.len());
+    match framing {
+        Framing::Empty => assert!(session.is_body_empty()),
+        Framing::Length(length) => {
+            let said = read.headers[header::CONTENT_LENGTH]
+                .to_str()
+                .unwrap_or_default();
+            assert_eq!(said.trim().parse(), Ok(length));
+        }
+        Framing::Chunked => assert!(!session.is_body_empty()),
+        Framing::Upgrade => {}
+    }
+}
+
+fn as_pingora_reads(head: &[u8]) -> Option<ServerSession> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.ok()?.block_on(async {
+        let mut session = ServerSession::new_http1(Box::new(Cursor::new(head.to_vec())));
+        let read = session.read_request().await;
+        read.is_ok_and(|whole| whole).then_some(session)
+    })
+}
+
+/// How a body of chunks is cut does not matter, nothing behind it belongs to it, and Pingora finds the same end. The first
+/// byte says how it is cut.
+pub(crate) fn body(bytes: &[u8]) {
+    let Some((cut, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let follow = |cut: usize| {
+        let (mut follower, mut at) = (Follower::new(Framing::Chunked, 1 << 16), 0);
+        for part in bytes.chunks(cut) {
+            let taken = follower.advance(part).ok()?;
+            at += taken;
+            if follower.has_ended() {
+                break;
+            }
+            assert_eq!(taken, part.len());
+        }
+        Some((at, follower.has_ended()))
+    };
+    let whole = follow(bytes.len().max(1));
+    assert_eq!(follow(usize::from(*cut % 7) + 1), whole);
+    let Some((length, true)) = whole else {
+        return;
+    };
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let message = [head, &bytes[..length], b"GET /next HTTP/1.1\r\n"].concat();
+    assert!(pingora_reads_to_the_end(&message), "{message:?}");
+}
+
+fn pingora_reads_to_the_end(message: &[u8]) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else { return true };
+    runtime.block_on(async {
+        let mut session = ServerSession::new_http1(Box::new(Cursor::new(message.to_vec())));
+        if !session.read_request().await.is_ok_and(|whole| whole) {
+            return false;
+        }
+        while session
+            .read_request_body()
+            .await
+            .is_ok_and(|part| part.is_some())
+        {}
+        session.is_body_done()
+    })
+}
+
+/// A stranger's word counts for nothing, and what one of our proxies says of its client, the next one finds in it again. Each
+/// line is a field.
+pub(crate) fn client_address(bytes: &[u8]) {
+    let fields = fields(bytes);
+    let Ok(trusted) = "10.0.0.0/8".parse::<ipnet::IpNet>() else {
+        return;
+    };
+    let is_trusted = |ip: &std::net::IpAddr| trusted.contains(ip);
+    let stranger = [203, 0, 113, 9].into();
+    let of = |connection, fields: &HeaderMap| {
+        client_address::of(Some(connection), fields, std::slice::from_ref(&trusted))
+    };
+    assert_eq!(of(stranger, &fields).ip, Some(stranger));
+    let found = of([10, 0, 0, 1].into(), &fields);
+    assert!(found.through_trusted);
+    let Some(ip) = found.ip else {
+        panic!("a connection with an address has a client");
+    };
+    let name = crackers_shared::headers::FORWARDED_FOR;
+    let mut passed_on = fields.clone();
+    passed_on.append(
+        name,
+        HeaderValue::try_from(ip.to_string()).expect("an address"),
+    );
+    let again = of([10, 0, 0, 2].into(), &passed_on).ip;
+    assert!(is_trusted(&ip) || again == Some(ip), "{ip} {again:?}");
+    assert_eq!(
+        client_address::limit_key(client_address::limit_key(ip)),
+        client_address::limit_key(ip)
+    );
+}
