@@ -42,9 +42,7 @@ check: ## Format, lints, and (where cargo-deny is there) licences, sources and b
 bench: ## Criterion benchmarks of the parts
 	cargo bench --locked -p crackers-benches
 
-compare: ## CPU time per request against nginx, HAProxy and Varnish, on this machine (needs wrk; names the peers that are missing)
-
-compare: storefront ## CPU time per request against nginx, on this machine (needs nginx and wrk)
+compare: storefront ## CPU time per request against nginx, HAProxy and Varnish (needs wrk; names the peers that are missing)
 	benches/compare/run
 
 load: storefront ## Durable orders a second through the edge, on both databases (needs wrk)

@@ -5,6 +5,7 @@
 //! - `cache`: hits, codings, purges, one fetch for many, stale answers
 //! - `dispatch`: who is served first, who waits, who is told to come back
 //! - `forward`: several origins, ids and addresses on their way
+//! - `respond`: what every answer carries, and in which coding it comes
 //! - `telemetry`: what is written of a request
 //! - `shop`: the catalogue as a client sees it, on both databases, and the command line
 
@@ -18,6 +19,8 @@ mod cache;
 mod dispatch;
 #[path = "forward/mod.rs"]
 mod forward;
+#[path = "respond/mod.rs"]
+mod respond;
 #[path = "shop/mod.rs"]
 mod shop;
 #[path = "telemetry/mod.rs"]

@@ -213,3 +213,43 @@ fn every_requirement_of_the_cache_names_a_test_that_exists() {
         assert!(is_there || shown.starts_with("no: "), "{row}");
     }
 }
+
+/// A folder of links to every tool that the first step needs, but for one.
+fn tools_without(missing: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for tool in "make bash sh env sed sort head cut grep expand cargo rustc cc cmake node npm curl python3 git".split(' ') {
+        let found = std::env::split_paths(&path).map(|one| one.join(tool));
+        if let Some(found) = found.into_iter().find(|one| one.exists())
+            && tool != missing
+        {
+            std::os::unix::fs::symlink(found, folder.path().join(tool)).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_missing_tool_is_named_with_its_install_line_before_anything_is_built() {
+    for (missing, line) in [
+        ("cmake", "apt install cmake"),
+        ("node", "https://nodejs.org, 20.19 or newer"),
+        ("cc", "apt install build-essential"),
+    ] {
+        for target in ["run", "test"] {
+            let tools = tools_without(missing);
+            let mut make = std::process::Command::new(tools.path().join("make"));
+            let make = make.arg(target).current_dir(repository());
+            let ended = make.env("PATH", tools.path()).output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert!(!ended.status.success(), "make {target} without {missing}");
+            let wanted = format!("missing: {missing}    install it with: {line}");
+            assert!(
+                said.contains(&wanted),
+                "make {target} without {missing}: {said}"
+            );
+            let built = String::from_utf8_lossy(&ended.stdout).into_owned();
+            assert!(!built.contains("building"), "make {target}: {built}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub mod mongod;
 pub mod peer;
 pub mod process;
 pub mod raw;
+pub mod recording_origin;
 pub mod redis_server;
 pub mod replica_set;
 pub mod stack;

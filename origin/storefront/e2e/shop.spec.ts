@@ -1,7 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test } from "@playwright/test";
 
-const PAGES = ["/", "/catalogue", "/catalogue/rockets", "/price-list", "/combos", "/gift-boxes", "/help"];
+const PAGES = ["/", "/catalogue", "/catalogue/rockets", "/product/baby-rocket-rkt000070", "/price-list", "/combos", "/gift-boxes", "/help"];
 const SCREENSHOTS = process.env["CRACKERS_SCREENSHOTS"];
 
 test.beforeEach(async ({ page }) => {

@@ -29,12 +29,11 @@ export default function Catalogue() {
   if (category && categories && !known) return <NotFound />;
 
   const set = (name: string, value: string) => {
-    setParameters((before) => {
-      const next = new URLSearchParams(before);
-      if (value) next.set(name, value);
-      else next.delete(name);
-      return next;
-    }, { replace: true });
+    // The address as it is now, not as it was when this was drawn: two fields may be typed in within one pause.
+    const next = new URLSearchParams(window.location.search);
+    if (value) next.set(name, value);
+    else next.delete(name);
+    setParameters(next, { replace: true });
   };
   const items = products.data?.pages.flatMap((page) => page.items) ?? [];
   const total = products.data?.pages[0]?.total;
