@@ -11,6 +11,8 @@ mod catalogue;
 mod interleaving;
 #[path = "database_contract/many.rs"]
 mod many;
+#[path = "database_contract/migrations.rs"]
+mod migrations;
 #[path = "database_contract/model.rs"]
 mod model;
 #[path = "database_contract/orders.rs"]
@@ -57,13 +59,18 @@ pub(crate) async fn sqlite() -> Option<Opened> {
     })
 }
 
-/// A database of its own on the one server of this run; none where there is no server.
-pub(crate) async fn mongodb() -> Option<Opened> {
-    let uri = crackers_tests::mongod::shared_uri()?;
+/// The settings of a database of its own on a server.
+pub(crate) fn on_server(uri: String) -> Config {
     let mut config = defaults();
     config.kind = crackers_origin::database::settings::Kind::Mongodb;
     config.mongodb.uri = uri;
     config.mongodb.database = format!("test_{}", crackers_origin::commerce::ids::unguessable());
+    config
+}
+
+/// A database of its own on the one server of this run; none where there is no server.
+pub(crate) async fn mongodb() -> Option<Opened> {
+    let config = on_server(crackers_tests::mongod::shared_uri()?);
     let database = Database::open(&config).await.expect("MongoDB opens");
     Some(Opened {
         database,

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use crate::process::{PATIENCE, free_port, repository};
 
@@ -93,8 +93,36 @@ impl Mongod {
         self.wait_for_primary()
     }
 
+    /// Answers these commands so much later than it could, until told otherwise.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn delay(&self, commands: &[&str], milliseconds: i32) -> Result<()> {
+        let data =
+            doc! { "failCommands": commands, "blockConnection": true, "blockTimeMS": milliseconds };
+        self.set_fail_point(doc! { "mode": "alwaysOn", "data": data })
+            .await
+    }
+
+    /// Answers everything as soon as it can again.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn hurry(&self) -> Result<()> {
+        self.set_fail_point(doc! { "mode": "off" }).await
+    }
+
+    async fn set_fail_point(&self, how: Document) -> Result<()> {
+        let mut command = doc! { "configureFailPoint": "failCommand" };
+        command.extend(how);
+        let admin = direct(&self.host()).await?.database("admin");
+        admin.run_command(command).await?;
+        Ok(())
+    }
+
     fn launch(&self) -> Result<()> {
         let watch = r#""$1" --bind_ip 127.0.0.1 --port "$2" --dbpath "$3" --replSet crackers --wiredTigerCacheSizeGB 0.25 \
+            --setParameter enableTestCommands=1 \
             --quiet --logpath "$3/log" --pidfilepath "$3/pid" & server=$!; while kill -0 "$4" 2>/dev/null; do sleep 0.5; done; \
             kill -9 $server 2>/dev/null; rm -rf "$3""#;
         let mut shell = Command::new("sh");

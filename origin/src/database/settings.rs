@@ -81,6 +81,10 @@ pub struct Mongodb {
     pub socket_timeout_ms: u64,
     /// Connections of the driver beyond the pool's leases.
     pub connections_reserve: u32,
+    /// How long a program that brings the schema up to date may be silent before another one takes over.
+    pub migration_lease_ms: u64,
+    /// How long to wait for another program that brings the schema up to date.
+    pub migration_wait_ms: u64,
 }
 
 impl Config {
@@ -115,6 +119,7 @@ impl Config {
                 self.mongodb.server_selection_timeout_ms,
             ),
             ("mongodb.socket_timeout_ms", self.mongodb.socket_timeout_ms),
+            ("mongodb.migration_wait_ms", self.mongodb.migration_wait_ms),
             ("changes_kept", u64::from(self.changes_kept)),
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
@@ -123,6 +128,11 @@ impl Config {
             self.sqlite.writer_cache_bytes >= 1024 * 1024,
             format!("{path}.sqlite.writer_cache_bytes"),
             "must be at least 1048576",
+        );
+        problems.require(
+            (100..=3_600_000).contains(&self.mongodb.migration_lease_ms),
+            format!("{path}.mongodb.migration_lease_ms"),
+            "must be 100 to 3600000",
         );
         let uri = &self.mongodb.uri;
         problems.require(

@@ -2,6 +2,7 @@
 //! is sold twice, stock is its ledger, and a key gives the same order again. `make kill ROUNDS=50` does it many times.
 
 mod flash;
+mod migrating;
 mod rush;
 
 use std::sync::Arc;

@@ -83,7 +83,7 @@ impl Mongo {
         options.app_name = Some(abandoned::APP_NAME.to_owned());
         let client = Client::with_options(options).map_err(Failure::from)?;
         let database = client.database(&settings.database);
-        let database_id = migrations::run(&database).await?;
+        let database_id = migrations::run(&database, settings).await?;
         let leases = sessions::pool(client, &config.pool).await?;
         let (orders, waiting) = order_batches::queue();
         let shared = Arc::new(Shared {

@@ -78,16 +78,18 @@ fn update(((kind, key), by): (&(String, String), &i64)) -> Document {
 /// Writes all of them anew.
 pub(super) async fn write_all(
     database: &mongodb::Database,
+    session: &mut ClientSession,
     tallies: &Tallies,
 ) -> Result<(), Failure> {
     let collection = database.collection::<Document>("tallies");
-    collection.delete_many(Document::new()).await?;
+    let removed = collection.delete_many(Document::new());
+    removed.session(&mut *session).await?;
     let stored = tallies.iter().map(|((kind, key), value)| {
         doc! { "_id": format!("{kind}/{key}"), "kind": kind, "key": key, "value": value }
     });
     let stored: Vec<_> = stored.collect();
     if !stored.is_empty() {
-        collection.insert_many(stored).await?;
+        collection.insert_many(stored).session(session).await?;
     }
     Ok(())
 }

@@ -1,107 +1,34 @@
-//! The schema, in numbered steps that are never edited once released, only followed by others; one program at a time.
-
-use std::time::Duration;
+//! What each step does. Steps are never edited once released, only followed by others.
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
-use mongodb::options::{IndexOptions, ReturnDocument};
-use mongodb::{Database, IndexModel};
+use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
+use mongodb::options::IndexOptions;
+use mongodb::{ClientSession, Database, IndexModel};
 
-use super::super::DatabaseError;
-use super::{Answer, Failure};
-use crate::commerce::ids;
+use super::super::products::from_json;
+use super::super::{Answer, Failure, commit};
+use super::lock::Lock;
 use crate::commerce::orders::Order;
 use crate::commerce::products::ProductSort;
 use crate::commerce::tallies::{Tallies, between};
 
-/// The newest schema this program knows.
-const KNOWN: i64 = 4;
-/// A lock older than this belongs to a program that died.
-const LOCK_SECONDS: i64 = 60;
-/// How often a lock that another program holds is asked for again.
-const LOCK_TRIES: u32 = 120;
+/// A transaction that meets a renewal of the lock is tried so often.
+const WRITES_MAX: u32 = 20;
 
-/// Brings the schema up to date, and answers with the database's id.
-pub(super) async fn run(database: &Database) -> Answer<String> {
-    lock(database).await?;
-    let done = steps(database).await;
-    let unlocked = database
-        .collection::<Document>("meta")
-        .delete_one(doc! { "_id": "lock" })
-        .await;
-    let id = done?;
-    unlocked.map_err(Failure::from)?;
-    Ok(id)
-}
-
-/// Takes the lock: the document that only one program can insert.
-async fn lock(database: &Database) -> Answer<()> {
-    let meta = database.collection::<Document>("meta");
-    for _ in 0..LOCK_TRIES {
-        let now = jiff::Timestamp::now().as_second();
-        let old = doc! { "_id": "lock", "at": { "$lt": now - LOCK_SECONDS } };
-        meta.delete_one(old).await.map_err(Failure::from)?;
-        match meta
-            .insert_one(doc! { "_id": "lock", "at": now })
-            .await
-            .map_err(|e| DatabaseError::from(Failure::from(e)))
-        {
-            Ok(_) => return Ok(()),
-            Err(DatabaseError::AlreadyExists(_)) => {
-                tokio::time::sleep(Duration::from_millis(500)).await
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(DatabaseError::Unavailable(
-        "another program has held the lock of the schema for a minute".to_owned(),
-    ))
-}
-
-async fn steps(database: &Database) -> Answer<String> {
-    let meta = database.collection::<Document>("meta");
-    let found = meta
-        .find_one(doc! { "_id": "schema" })
-        .await
-        .map_err(Failure::from)?;
-    let found = found.map_or(0, |found| found.get_i64("version").unwrap_or(0));
-    if found > KNOWN {
-        return Err(DatabaseError::NewerSchema {
-            found,
-            known: KNOWN,
-        });
-    }
-    if found < 1 {
-        catalogue(database).await.map_err(DatabaseError::from)?;
-    }
-    if found < 2 {
-        orders(database).await.map_err(DatabaseError::from)?;
-    }
-    if found < 3 {
-        records(database).await.map_err(DatabaseError::from)?;
-    }
-    if found < 4 {
-        tallies(database).await.map_err(DatabaseError::from)?;
-    }
-    let version = doc! { "$set": { "version": KNOWN } };
-    meta.update_one(doc! { "_id": "schema" }, version)
-        .upsert(true)
-        .await
-        .map_err(Failure::from)?;
-    let id = doc! { "$setOnInsert": { "value": ids::unguessable() } };
-    let made = meta
-        .find_one_and_update(doc! { "_id": "database_id" }, id)
-        .upsert(true);
-    let made = made
-        .return_document(ReturnDocument::After)
-        .await
-        .map_err(Failure::from)?;
-    let id = made.and_then(|made| made.get_str("value").ok().map(str::to_owned));
-    id.ok_or_else(|| DatabaseError::Corrupt("meta.database_id".to_owned()))
+/// Takes a step. Taken again after it broke off, it comes to the same.
+pub(super) async fn take(number: i64, database: &Database, lock: &Lock) -> Answer<()> {
+    let taken = match number {
+        1 => catalogue(database).await,
+        2 => orders(database).await,
+        3 => records(database).await,
+        _ => tallies(database, lock).await,
+    };
+    Ok(taken?)
 }
 
 /// The field that a sort ascends by.
-pub(super) fn order_field(sort: ProductSort) -> &'static str {
+pub(crate) fn order_field(sort: ProductSort) -> &'static str {
     match sort {
         ProductSort::New => "order_new",
         ProductSort::PriceAscending => "order_price",
@@ -208,7 +135,7 @@ async fn records(database: &Database) -> Result<(), Failure> {
     orders.create_index(index(marks, "marks", false)).await?;
     let mut unmarked = orders.find(doc! { "marks": { "$exists": false } }).await?;
     while let Some(found) = unmarked.try_next().await? {
-        let order: Order = super::products::from_json(&found)?;
+        let order: Order = from_json(&found)?;
         let marks = doc! { "$set": { "marks": order.marks() } };
         orders.update_one(doc! { "_id": &order.id }, marks).await?;
     }
@@ -216,7 +143,7 @@ async fn records(database: &Database) -> Result<(), Failure> {
 }
 
 /// Step 4: what is counted of orders, when and by whom they were placed, and which products are low or sold out.
-async fn tallies(database: &Database) -> Result<(), Failure> {
+async fn tallies(database: &Database, lock: &Lock) -> Result<(), Failure> {
     make(database, &["tallies"]).await?;
     let collection = database.collection::<Document>("tallies");
     for (keys, name) in [
@@ -234,7 +161,7 @@ async fn tallies(database: &Database) -> Result<(), Failure> {
     let mut all = orders.find(Document::new()).await?;
     let mut counted = Tallies::new();
     while let Some(found) = all.try_next().await? {
-        let order: Order = super::products::from_json(&found)?;
+        let order: Order = from_json(&found)?;
         let placed_at = order.placed_at.as_microsecond();
         let beside = doc! { "$set": { "marks": order.marks(), "placed_at": placed_at } };
         orders.update_one(doc! { "_id": &order.id }, beside).await?;
@@ -242,7 +169,34 @@ async fn tallies(database: &Database) -> Result<(), Failure> {
             *counted.entry(tally).or_default() += by;
         }
     }
-    super::tallies::write_all(database, &counted).await
+    write_all(database, &counted, lock).await
+}
+
+/// Writes what was counted in place of what is there, unless another program has taken over.
+async fn write_all(database: &Database, counted: &Tallies, lock: &Lock) -> Result<(), Failure> {
+    let mut session = database.client().start_session().await?;
+    for attempt in 1.. {
+        session.start_transaction().await?;
+        let written = write_in(&mut session, database, counted, lock).await;
+        let Err(failed) = written else { break };
+        // It may be aborted already; what counts is the first failure.
+        let _ = session.abort_transaction().await;
+        // The lock may have been renewed at the same moment.
+        if attempt >= WRITES_MAX || !failed.has_label(TRANSIENT_TRANSACTION_ERROR) {
+            return Err(failed);
+        }
+    }
+    commit(&mut session).await
+}
+
+async fn write_in(
+    session: &mut ClientSession,
+    database: &Database,
+    counted: &Tallies,
+    lock: &Lock,
+) -> Result<(), Failure> {
+    super::super::tallies::write_all(database, session, counted).await?;
+    lock.guard(session).await
 }
 
 /// Makes collections that are not there yet.
