@@ -20,3 +20,4 @@ pub mod record;
 pub mod request;
 pub mod respond;
 pub mod telemetry;
+mod within;
