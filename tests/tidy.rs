@@ -199,7 +199,8 @@ fn the_changelog_has_a_place_for_what_comes() {
 #[test]
 fn every_requirement_of_the_cache_names_a_test_that_exists() {
     let cache = repository().join("proxy/src/cache");
-    let edge = files(&repository().join("proxy/src"), ".rs");
+    let mut edge = files(&repository().join("proxy/src"), ".rs");
+    edge.extend(files(&repository().join("tests"), ".rs"));
     let sources: String = edge.iter().map(|file| text(file)).collect();
     let list = text(&cache.join("requirements.md"));
     let rows = list.lines().filter(|line| line.starts_with("| ")).skip(1);

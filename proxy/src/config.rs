@@ -38,6 +38,7 @@ pub struct Config {
 pub const NEED_RESTART: &[&str] = &[
     "accept.listen",
     "accept.listen_unix",
+    "accept.proxy_protocol",
     "accept.tls.listen",
     "accept.tls.certificates",
     "accept.tls.reload_interval_ms",
@@ -59,7 +60,6 @@ pub const NEED_RESTART: &[&str] = &[
     "cache.vary",
     "cache.variants_max",
     "forward.idle_connections_max",
-    "forward.answer_head_bytes_max",
     "telemetry.log_filter",
     "telemetry.log_format",
     "telemetry.metrics_listen",
@@ -113,6 +113,11 @@ impl Check for Config {
     fn check(&self, problems: &mut Problems) {
         self.accept.check("accept", problems);
         self.admit.check("admit", problems);
+        problems.require(
+            self.accept.proxy_protocol.is_empty() || !self.admit.trusted_proxies.is_empty(),
+            "accept.proxy_protocol",
+            "needs a network in admit.trusted_proxies: nobody else's header is believed",
+        );
         self.cache.check("cache", problems);
         self.dispatch.check("dispatch", problems);
         self.forward.check("forward", problems);

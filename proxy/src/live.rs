@@ -18,6 +18,7 @@ pub type Load = Arc<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
 pub struct Live {
     edge: ArcSwap<Edge>,
     load: Load,
+    changed: watch::Sender<()>,
     stop: watch::Receiver<bool>,
     one_at_a_time: Mutex<()>,
 }
@@ -38,6 +39,7 @@ impl Live {
         Arc::new(Self {
             edge: ArcSwap::new(edge),
             load,
+            changed: watch::Sender::new(()),
             stop,
             one_at_a_time: Mutex::new(()),
         })
@@ -46,6 +48,11 @@ impl Live {
     /// The edge with the settings in use.
     pub fn edge(&self) -> Arc<Edge> {
         self.edge.load_full()
+    }
+
+    /// Hears of each change of the settings: for whoever waits so long that he would miss one.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Takes the configuration anew.
@@ -83,6 +90,7 @@ impl Live {
             &self.stop,
         );
         self.edge.store(edge);
+        self.changed.send_replace(());
         Ok(reloaded)
     }
 }

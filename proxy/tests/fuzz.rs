@@ -15,7 +15,7 @@ use proptest::prelude::*;
 /// A target's name, and what it runs.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("head", checks::head),
     ("configuration", checks::configuration),
     ("cache_key", checks::cache_key),
@@ -26,6 +26,7 @@ const TARGETS: [Target; 10] = [
     ("stored", checks::stored),
     ("vary", checks::vary),
     ("client_address", checks::client_address),
+    ("proxy_protocol", checks::proxy_protocol),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

@@ -12,20 +12,21 @@ use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use http::{Request, Response, StatusCode};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::tls::{self, Authority};
 
-const NAME: &str = "shop.example.in";
+pub(super) const NAME: &str = "shop.example.in";
 
 /// An authority, and a folder with its certificates, for an edge that serves TLS on a port.
-struct Place {
+pub(super) struct Place {
     authority: Authority,
     folder: tempfile::TempDir,
     port: u16,
 }
 
 impl Place {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
         authority.sign(folder.path(), "shop", NAME)?;
         authority.sign(folder.path(), "wild", "*.example.org")?;
@@ -38,22 +39,38 @@ impl Place {
 
     /// An edge in front of an origin with a gate, with further settings of stage `accept`.
     fn edge(&self, origin: &Gated, accept: &str) -> Result<LoneEdge> {
+        self.edge_with(origin, accept, "")
+    }
+
+    /// The same with settings of other stages.
+    fn edge_with(&self, origin: &Gated, accept: &str, more: &str) -> Result<LoneEdge> {
+        self.edge_of(origin.port, accept, more)
+    }
+
+    /// The same in front of whatever is on a port.
+    pub(super) fn edge_of(&self, origin: u16, accept: &str, more: &str) -> Result<LoneEdge> {
         let groups = format!(
             "forward:\n  groups:\n    - name: origin\n      servers: [{{address: '127.0.0.1:{}', weight: 1}}]\n      \
              health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n",
-            origin.port
+            origin
         );
         let settings = tls::settings(self.folder.path(), self.port);
         let settings = settings.replacen("accept: {", &format!("accept: {{{accept}"), 1);
-        lone_edge_of(self.folder.path(), &groups, &settings)
+        lone_edge_of(self.folder.path(), &groups, &(settings + more))
     }
 
     /// A connection that has agreed on HTTP/2.
-    async fn connect(&self) -> Result<Client> {
+    pub(super) async fn stream(&self) -> Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let connector = self.authority.client_of(&["h2"])?;
         let stream = connector.connect(NAME.try_into()?, stream).await?;
         ensure!(stream.get_ref().1.alpn_protocol() == Some(&b"h2"[..]));
+        Ok(stream)
+    }
+
+    /// The same, spoken on as it should be.
+    async fn connect(&self) -> Result<Client> {
+        let stream = self.stream().await?;
         let (send, connection) = h2::client::handshake(stream).await?;
         let ended = tokio::spawn(connection);
         Ok(Client { send, ended })
@@ -84,7 +101,8 @@ async fn ask(
     let mut send = client.send.clone().ready().await?;
     let (answer, mut stream) = send.send_request(request, body.is_empty())?;
     if !body.is_empty() {
-        stream.send_data(Bytes::copy_from_slice(body), true)?;
+        // Of a stream that is refused already, the answer tells.
+        let _ = stream.send_data(Bytes::copy_from_slice(body), true);
     }
     let (head, body) = tokio::time::timeout(PATIENCE, answer).await??.into_parts();
     Ok((Response::from_parts(head, ()), read(body).await?))
@@ -267,7 +285,12 @@ async fn whoever_takes_back_streams_as_fast_as_he_asks_loses_his_connection() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stops_coming_ends_its_stream_and_no_other() -> Result<()> {
     let (place, origin) = (Place::new()?, Gated::start()?);
-    let edge = place.edge(&origin, "body_timeout_ms: 300, ")?;
+    let log = place.folder.path().join("access.log");
+    let written = format!(
+        "telemetry: {{access_log: {{enabled: true, file: '{}'}}}}\n",
+        log.display()
+    );
+    let mut edge = place.edge_with(&origin, "body_timeout_ms: 300, ", &written)?;
     origin.allow(1000);
     let client = place.connect().await?;
     let mut send = client.send.clone().ready().await?;
@@ -289,6 +312,15 @@ async fn a_body_that_stops_coming_ends_its_stream_and_no_other() -> Result<()> {
         200
     );
     assert_eq!(metric(&edge, "dispatch_in_flight").await?, 0);
+    drop(client);
+    edge.process.terminate()?;
+    let lines = std::fs::read_to_string(log)?;
+    let line = lines.lines().find(|line| line.contains("/api/x"));
+    let line: serde_json::Value = serde_json::from_str(line.context("nothing is written of it")?)?;
+    assert_eq!(
+        (&line["method"], &line["status"]),
+        (&"POST".into(), &0.into())
+    );
     Ok(())
 }
 

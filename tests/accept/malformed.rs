@@ -2,11 +2,11 @@
 //! seen by the origin as exactly what it is. The table is `malformed.txt`.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use crackers_tests::careless_origin::CarelessOrigin;
 use crackers_tests::lone_edge::lone_edge_with;
 
 const TABLE: &str = include_str!("malformed.txt");
@@ -25,9 +25,6 @@ enum Expected {
     Edge(u16),
     Origin(usize),
 }
-
-/// What the origin saw: every request by itself.
-type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 fn cases() -> Result<Vec<Case>> {
     let rows = TABLE
@@ -106,88 +103,6 @@ fn bytes(text: &str) -> Result<Vec<u8>> {
     Ok(found)
 }
 
-/// An origin that answers every request, with a length, and writes down what it was.
-fn recorder() -> Result<(u16, Seen)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let (port, seen) = (listener.local_addr()?.port(), Seen::default());
-    let of_all = Arc::clone(&seen);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let seen = Arc::clone(&of_all);
-            // A connection that breaks off is the edge's affair.
-            std::thread::spawn(move || record(stream, &seen));
-        }
-    });
-    Ok((port, seen))
-}
-
-fn record(mut stream: TcpStream, seen: &Seen) -> Result<()> {
-    stream.set_nodelay(true)?;
-    loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(byte(&mut stream)?);
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
-        let is_check = head.starts_with("GET /api/health/live ");
-        if !is_check {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push((head.clone(), Vec::new()));
-        }
-        let body = read_body(&mut stream, &head.to_ascii_lowercase())?;
-        if !is_check {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(own) = seen.iter_mut().rev().find(|one| one.0 == head) {
-                own.1 = body;
-            }
-        }
-        stream.write_all(
-            b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 2\r\n\r\nok",
-        )?;
-    }
-}
-
-fn byte(stream: &mut TcpStream) -> Result<u8> {
-    let mut byte = [0];
-    stream.read_exact(&mut byte)?;
-    Ok(byte[0])
-}
-
-/// A line without its end.
-fn line(stream: &mut TcpStream) -> Result<String> {
-    let mut line = Vec::new();
-    while !line.ends_with(b"\r\n") {
-        line.push(byte(stream)?);
-    }
-    line.truncate(line.len() - 2);
-    Ok(String::from_utf8_lossy(&line).into_owned())
-}
-
-/// Reads a body as its head frames it, without a thought of what the edge might have meant.
-fn read_body(stream: &mut TcpStream, head: &str) -> Result<Vec<u8>> {
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
-    let mut body = Vec::new();
-    if field("transfer-encoding: ").is_some() {
-        loop {
-            let text = line(stream)?;
-            let size = text.split(';').next().unwrap_or_default();
-            let size = usize::from_str_radix(size, 16)?;
-            if size == 0 {
-                while !line(stream)?.is_empty() {}
-                return Ok(body);
-            }
-            let mut chunk = vec![0; size + 2];
-            stream.read_exact(&mut chunk)?;
-            body.extend_from_slice(&chunk[..size]);
-        }
-    }
-    if let Some(length) = field("content-length: ") {
-        body.resize(length.trim().parse()?, 0);
-        stream.read_exact(&mut body)?;
-    }
-    Ok(body)
-}
-
 /// Sends a case; the status of the first answer, and whether the edge has closed the connection.
 fn replay(port: u16, case: &Case) -> Result<(Option<u16>, bool)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -213,11 +128,10 @@ fn replay(port: u16, case: &Case) -> Result<(Option<u16>, bool)> {
 }
 
 /// What is wrong with how a case went, if anything is.
-fn verdict(case: &Case, port: u16, seen: &Seen) -> Result<Option<String>> {
-    let taken = || std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-    taken();
+fn verdict(case: &Case, port: u16, origin: &CarelessOrigin) -> Result<Option<String>> {
+    origin.take();
     let (status, is_closed) = replay(port, case)?;
-    let seen = taken();
+    let seen = origin.take();
     let lines: Vec<_> = seen.iter().filter_map(|one| one.0.lines().next()).collect();
     let is_smuggled = lines.iter().any(|line| line.contains(" /smuggled HTTP"));
     let is_good = !is_smuggled
@@ -237,14 +151,14 @@ fn verdict(case: &Case, port: u16, seen: &Seen) -> Result<Option<String>> {
 
 #[test]
 fn hundreds_of_malformed_requests_are_refused_or_seen_as_exactly_one() -> Result<()> {
-    let (folder, (origin, seen)) = (tempfile::tempdir()?, recorder()?);
+    let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::start()?);
     let own = "admit: {rate_limits: []}\naccept: {head_timeout_ms: 2000, body_timeout_ms: 2000}\n";
-    let (_edge, port) = lone_edge_with(folder.path(), origin, own)?;
+    let (_edge, port) = lone_edge_with(folder.path(), origin.port, own)?;
     let cases = cases()?;
     ensure!(cases.len() > 400, "only {} cases", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
-        wrong.extend(verdict(case, port, &seen)?);
+        wrong.extend(verdict(case, port, &origin)?);
     }
     assert!(
         wrong.is_empty(),
@@ -258,8 +172,8 @@ fn hundreds_of_malformed_requests_are_refused_or_seen_as_exactly_one() -> Result
 
 #[test]
 fn a_body_that_looks_like_a_request_arrives_as_a_body_byte_for_byte() -> Result<()> {
-    let (folder, (origin, seen)) = (tempfile::tempdir()?, recorder()?);
-    let (_edge, port) = lone_edge_with(folder.path(), origin, "")?;
+    let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::start()?);
+    let (_edge, port) = lone_edge_with(folder.path(), origin.port, "")?;
     for framing in [
         "Content-Length: 42\\r\\n\\r\\n$SMUGGLED",
         "Transfer-Encoding: chunked\\r\\n\\r\\n2a\\r\\n$SMUGGLED\\r\\n0\\r\\n\\r\\n",
@@ -270,9 +184,9 @@ fn a_body_that_looks_like_a_request_arrives_as_a_body_byte_for_byte() -> Result<
             expected: Expected::Origin(1),
             bytes: bytes(&text)?,
         };
-        assert_eq!(verdict(&case, port, &seen)?, None);
+        assert_eq!(verdict(&case, port, &origin)?, None);
         replay(port, &case)?;
-        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = origin.take();
         assert_eq!(
             seen.last().context("nothing seen")?.1,
             SMUGGLED,

@@ -4,6 +4,7 @@ mod connections;
 mod deadlines;
 mod http2;
 mod malformed;
+mod proxy_protocol;
 mod starting;
 mod stopping;
 mod streams;

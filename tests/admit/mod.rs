@@ -1,5 +1,7 @@
 //! Stage `admit`: limits, methods, other sites.
 
+mod keeping_out;
+
 use anyhow::Result;
 use crackers_tests::stack::Stack;
 

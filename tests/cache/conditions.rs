@@ -1,7 +1,7 @@
 //! Dates, parts and variants from the cache, of an origin that a test writes byte by byte.
 
 use anyhow::Result;
-use crackers_tests::lone_edge::{lone_edge, raw_origin};
+use crackers_tests::lone_edge::{lone_edge, lone_edge_with, raw_origin};
 use crackers_tests::raw;
 
 const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nCDN-Cache-Control: max-age=300\r\nETag: \"v1\"\r\n\
@@ -97,6 +97,20 @@ fn what_depends_on_the_language_is_kept_for_each_language() -> Result<()> {
         ("vary: accept-language", 4),
     ] {
         assert_eq!(answers.matches(said).count(), times, "{said} {answers}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_field_for_caches_is_taken_off_unless_a_further_cdn_is_there_to_read_it() -> Result<()> {
+    for (own, is_there) in [("", false), ("respond: {further_cdn: true}\n", true)] {
+        let folder = tempfile::tempdir()?;
+        let (_edge, port) = lone_edge_with(folder.path(), raw_origin(TEXT)?, own)?;
+        // Fetched, from memory at once, from memory the long way.
+        let (statuses, answers) = ask(port, &["", "", "Connection: keep-alive, x-slow\r\n"])?;
+        assert_eq!(statuses, [200; 3], "{answers}");
+        let said = answers.matches("cdn-cache-control: max-age=300").count();
+        assert_eq!(said, if is_there { 3 } else { 0 }, "{answers}");
     }
     Ok(())
 }

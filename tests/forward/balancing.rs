@@ -1,14 +1,17 @@
 //! Who gets requests: not an origin that fails them, nor one that is drained.
 
+use std::path::Path;
+
 use anyhow::Result;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of, raw_origin};
+use serde_json::{Value, json};
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nX-Who: good\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const BAD: &str =
     "HTTP/1.1 502 Bad Gateway\r\nX-Who: bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// An edge in front of these two origins; whoever fails three in a row is ejected.
-fn edge(folder: &std::path::Path, ports: [u16; 2]) -> Result<LoneEdge> {
+fn edge(folder: &Path, ports: [u16; 2]) -> Result<LoneEdge> {
     let [one, other] = ports;
     lone_edge_of(
         folder,
@@ -20,6 +23,14 @@ fn edge(folder: &std::path::Path, ports: [u16; 2]) -> Result<LoneEdge> {
         ),
         "",
     )
+}
+
+/// Asks something of the admin interface: the status.
+async fn order(folder: &Path, edge: &LoneEdge, what: &str, message: Value) -> Result<u16> {
+    let token = std::fs::read_to_string(folder.join("data/edge-admin.token"))?;
+    let url = format!("http://127.0.0.1:{}/{what}", edge.admin);
+    let order = reqwest::Client::new().post(url).bearer_auth(&token);
+    Ok(order.json(&message).send().await?.status().as_u16())
 }
 
 /// Asks so many times, one after the other; the statuses.
@@ -51,21 +62,39 @@ async fn a_drained_origin_gets_nothing_until_it_is_called_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let bad = raw_origin(BAD)?;
     let edge = edge(folder.path(), [raw_origin(GOOD)?, bad])?;
-    let token = std::fs::read_to_string(folder.path().join("data/edge-admin.token"))?;
-    let order = async |what: &str, address: String| {
-        let url = format!("http://127.0.0.1:{}/{what}", edge.admin);
-        let order = reqwest::Client::new().post(url).bearer_auth(&token);
-        let body = serde_json::json!({ "address": address });
-        order
-            .json(&body)
-            .send()
-            .await
-            .map(|answer| answer.status().as_u16())
+    let order = async |what: &str, address: &str| {
+        order(folder.path(), &edge, what, json!({ "address": address })).await
     };
-    assert_eq!(order("drain", "127.0.0.1:1".to_owned()).await?, 404);
-    assert_eq!(order("drain", format!("127.0.0.1:{bad}")).await?, 200);
+    let bad = format!("127.0.0.1:{bad}");
+    assert_eq!(order("drain", "127.0.0.1:1").await?, 404);
+    assert_eq!(order("drain", &bad).await?, 200);
     assert_eq!(statuses(&edge, 10).await?, [200; 10]);
-    assert_eq!(order("undrain", format!("127.0.0.1:{bad}")).await?, 200);
+    assert_eq!(order("undrain", &bad).await?, 200);
     assert!(statuses(&edge, 2).await?.contains(&502));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breaker_is_opened_and_closed_by_hand() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = raw_origin(GOOD)?;
+    let groups = format!(
+        "dispatch: {{breaker: {{open_ms: 600000}}}}\nforward:\n  groups:\n    - name: origin\n      \
+         servers: [{{address: '127.0.0.1:{good}', weight: 1}}]\n      \
+         health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n"
+    );
+    let edge = lone_edge_of(folder.path(), &groups, "")?;
+    let good = format!("127.0.0.1:{good}");
+    let order = async |address: &str, state: &str| {
+        let body = json!({ "address": address, "state": state });
+        order(folder.path(), &edge, "breaker", body).await
+    };
+    assert_eq!(order("127.0.0.1:1", "open").await?, 404);
+    assert_eq!(order(&good, "half").await?, 400);
+    assert_eq!(statuses(&edge, 1).await?, [200]);
+    assert_eq!(order(&good, "open").await?, 200);
+    assert_eq!(statuses(&edge, 2).await?, [503; 2]);
+    assert_eq!(order(&good, "closed").await?, 200);
+    assert_eq!(statuses(&edge, 2).await?, [200; 2]);
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 pub mod answer;
 pub mod bucket;
+pub mod careless_origin;
+pub mod frames;
 pub mod gated;
 pub mod gateway;
 pub mod lone_edge;

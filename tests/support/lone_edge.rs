@@ -82,7 +82,7 @@ pub struct LoneEdge {
     pub admin: u16,
 }
 
-/// An edge alone, with these groups of origins, and settings of its own laid over them.
+/// An edge alone, with these groups of origins, and settings of its own laid over them, in which `$PORT` stands for its port.
 ///
 /// # Errors
 /// When it does not start.
@@ -93,6 +93,7 @@ pub fn lone_edge_of(folder: &Path, groups: &str, own: &str) -> Result<LoneEdge> 
          telemetry: {{metrics_listen: '127.0.0.1:{metrics}', admin_listen: '127.0.0.1:{admin}'}}\n{groups}"
     );
     std::fs::write(folder.join("lone.yaml"), config)?;
+    let own = own.replace("$PORT", &port.to_string());
     std::fs::write(folder.join("own.yaml"), own)?;
     let files = ["--config", "lone.yaml", "--config", "own.yaml"];
     let process = Process::start("crackers-proxy", &files, folder, "lone")?;

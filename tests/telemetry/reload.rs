@@ -1,10 +1,12 @@
 //! The configuration is taken anew without a restart: whole, or not at all.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
-use crackers_tests::stack::{Setup, Stack};
+use crackers_tests::stack::{PATIENCE, Setup, Stack};
 use serde_json::{Value, json};
 
 /// Writes the file that is laid over the edge's configuration.
@@ -239,5 +241,21 @@ async fn a_stored_answer_carries_the_fields_of_the_settings_in_use() -> Result<(
             assert_eq!(answer.field("x-frame-options"), "");
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_open_already_is_idle_for_as_long_as_the_settings_in_use_say()
+-> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let mut idle = TcpStream::connect(("127.0.0.1", shop.port))?;
+    idle.set_read_timeout(Some(PATIENCE))?;
+    // Taken, and served once: its timer is that of a minute.
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")?;
+    let mut part = [0; 4096];
+    assert!(idle.read(&mut part)? > 0);
+    write(&shop, "accept: {idle_timeout_ms: 300}\n")?;
+    assert_eq!(reload(&shop).await?.0, 200);
+    while idle.read(&mut part)? > 0 {}
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use crackers_proxy::accept::body::Follower;
 use crackers_proxy::accept::head::{self, Framing};
+use crackers_proxy::accept::proxy_protocol;
 use crackers_proxy::admit::client_address;
 use http::{HeaderMap, HeaderValue, header};
 use pingora::protocols::http::ServerSession;
@@ -139,4 +140,24 @@ pub(crate) fn client_address(bytes: &[u8]) {
         client_address::limit_key(client_address::limit_key(ip)),
         client_address::limit_key(ip)
     );
+}
+
+/// A PROXY protocol header is as long as it says, says the same when nothing follows it, and nothing shorter is one.
+pub(crate) fn proxy_protocol(bytes: &[u8]) {
+    let Ok((client, length)) = proxy_protocol::parse(bytes) else {
+        return;
+    };
+    let own = &bytes[..length];
+    assert_eq!(proxy_protocol::parse(own), Ok((client, length)));
+    assert!(proxy_protocol::parse(&own[..length - 1]).is_err());
+    assert_eq!(
+        length,
+        16 + usize::from(u16::from_be_bytes([own[14], own[15]]))
+    );
+    if let Some(client) = client {
+        // It stands where it belongs, and is never an IPv4 address in disguise.
+        let port = if own[13] == 0x11 { 24 } else { 48 };
+        assert_eq!(own[port..port + 2], client.port().to_be_bytes());
+        assert_eq!(client.ip(), client.ip().to_canonical());
+    }
 }

@@ -58,8 +58,13 @@ impl Connection {
         let tls = socket.tls().map(|(version, suite)| {
             Arc::new(SslDigest::new(suite, version, None, None, Vec::new()))
         });
+        let digest = SocketDigest::from_raw_fd(socket.descriptor());
+        if let Some(client) = socket.named() {
+            // It holds nothing yet.
+            let _ = digest.peer_addr.set(Some(client.into()));
+        }
         Self {
-            digest: Arc::new(SocketDigest::from_raw_fd(socket.descriptor())),
+            digest: Arc::new(digest),
             arrival: Arrival {
                 ip: socket.ip(),
                 is_tls: tls.is_some(),

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +10,8 @@ use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
@@ -19,7 +21,6 @@ use crate::edge::Edge;
 use crate::live::Live;
 use crate::phases::Phases;
 use crate::respond::Problem;
-use crate::within::within;
 
 const TOO_SLOW: Refusal = Refusal {
     status: StatusCode::REQUEST_TIMEOUT,
@@ -42,19 +43,26 @@ pub(super) async fn serve(
     let mut watched = stop.clone();
     // One registration and one timer for a whole connection, not for each of its requests.
     let mut stopping = pin!(watched.wait_for(|stop| *stop));
+    let mut changed = pin!(change(live.changes()));
     let idle = |edge: &Edge| Duration::from_millis(edge.config.accept.idle_timeout_ms);
     let mut patience = pin!(sleep(idle(&edge)));
     for served in 0.. {
         if served >= edge.config.accept.requests_per_connection_max {
             return;
         }
-        let idle = idle(&edge);
-        let patient_until = Instant::now() + idle;
+        let idle_since = Instant::now();
+        let mut patient_until = idle_since + idle(&edge);
         let waited = loop {
             tokio::select! {
                 biased;
                 waited = connection.wait() => break waited,
                 _ = &mut stopping => return,
+                changes = &mut changed => {
+                    edge = live.edge();
+                    patient_until = idle_since + idle(&edge);
+                    patience.as_mut().reset(patient_until);
+                    changed.set(change(changes));
+                }
                 () = &mut patience => {
                     if Instant::now() >= patient_until {
                         return;
@@ -66,7 +74,7 @@ pub(super) async fn serve(
         if waited.is_err() {
             return;
         }
-        // Settings may have changed while nothing was asked.
+        // Settings may have changed while the request before was answered.
         edge = live.edge();
         let config = &edge.config.accept;
         let is_stopping = *stop.borrow();
@@ -96,6 +104,24 @@ pub(super) async fn serve(
         if !connection.is_between_messages() {
             return;
         }
+    }
+}
+
+/// Resolves when the settings change, and gives back what it heard of that by.
+pub(super) async fn change(mut changes: watch::Receiver<()>) -> watch::Receiver<()> {
+    if changes.changed().await.is_err() {
+        // They are nobody's any more; what waits beside this ends by itself.
+        std::future::pending::<()>().await;
+    }
+    changes
+}
+
+/// Awaits within a time that begins only when there is something to wait for: most is ready at once, and costs no timer.
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    match futures_util::poll!(future.as_mut()) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(limit, future).await,
     }
 }
 

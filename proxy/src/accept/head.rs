@@ -200,6 +200,10 @@ fn check_target(
     if method == "CONNECT" {
         return Err(NO_CONNECT);
     }
+    if target.contains('#') {
+        // Some would take it off, others would send it on (RFC 9112 3.2: it has no place here).
+        return Err(bad("fragment in the request target"));
+    }
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! Listening, taking connections up to the limit, and stopping without dropping a request.
 
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::socket::Socket;
-use super::{Config, front, http2};
+use super::{Config, front, http2, proxy_protocol};
 use crate::admit::client_address;
 use crate::edge::Edge;
 use crate::live::Live;
@@ -114,6 +115,18 @@ impl Listener {
         }
     }
 
+    /// Whether its address is one of these.
+    fn is_among(&self, addresses: &[String]) -> bool {
+        let own = match self {
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        };
+        let mut addresses = addresses
+            .iter()
+            .filter_map(|address| address.parse::<SocketAddr>().ok());
+        own.is_some_and(|own| addresses.any(|address| address == own))
+    }
+
     /// What makes TLS of its connections.
     fn tls(&self) -> Option<TlsAcceptor> {
         match self {
@@ -157,27 +170,36 @@ impl Places {
     /// A place for a connection; `None` when there is none left.
     fn take(&self, config: &crate::config::Config, socket: &Socket) -> Option<Place> {
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let trusted = &config.admit.trusted_proxies;
-        let strangers = socket
-            .ip()
-            .filter(|ip| !trusted.iter().any(|network| network.contains(ip)));
-        let most = config.accept.connections_per_address_max;
-        let most = isize::try_from(most).unwrap_or(isize::MAX);
-        let of_address = match strangers {
-            None => None,
-            Some(ip) => {
-                let (guard, open) = self.by_address.incr(client_address::limit_key(ip), 1);
-                if open > most {
-                    return None;
-                }
-                Some(guard)
-            }
-        };
         Some(Place {
             _of_all: of_all,
-            _of_address: of_address,
+            _of_address: self.of_address(config, socket.ip()).ok()?,
         })
     }
+
+    /// A place among those of an address; trusted proxies and socket files need none.
+    fn of_address(
+        &self,
+        config: &crate::config::Config,
+        ip: Option<IpAddr>,
+    ) -> Result<Option<Guard>, NoPlace> {
+        let Some(stranger) = ip.filter(|ip| !is_trusted(config, *ip)) else {
+            return Ok(None);
+        };
+        let most = config.accept.connections_per_address_max;
+        let key = client_address::limit_key(stranger);
+        match self.by_address.incr(key, 1) {
+            (_, open) if open > isize::try_from(most).unwrap_or(isize::MAX) => Err(NoPlace),
+            (guard, _) => Ok(Some(guard)),
+        }
+    }
+}
+
+/// All places are taken.
+struct NoPlace;
+
+fn is_trusted(config: &crate::config::Config, ip: IpAddr) -> bool {
+    let mut networks = config.admit.trusted_proxies.iter();
+    networks.any(|network| network.contains(&ip))
 }
 
 /// Serves until `stop` turns true, then waits for the requests in flight, at most the grace period long.
@@ -225,6 +247,7 @@ async fn take(
     connections: TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) {
+    let is_introduced = listener.is_among(&live.edge().config.accept.proxy_protocol);
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
@@ -245,15 +268,22 @@ async fn take(
             continue;
         };
         let (live, proxy, stop) = (Arc::clone(&live), Arc::clone(&proxy), stop.clone());
-        let tls = listener.tls();
+        let (tls, places) = (listener.tls(), Arc::clone(&places));
         connections.spawn(async move {
             edge.metrics.connections.inc();
-            match with_tls(socket, tls, &edge).await {
-                Some(socket) if socket.is_http2() => {
-                    http2::serve(socket, live, proxy, stop).await;
+            let introduced = match is_introduced {
+                true => introduction(socket, &places, &edge).await,
+                false => Some((socket, None, None)),
+            };
+            if let Some((socket, client, _place_of_client)) = introduced {
+                let socket = with_tls(socket, tls, &edge).await;
+                match socket.map(|socket| socket.on_behalf_of(client)) {
+                    Some(socket) if socket.is_http2() => {
+                        http2::serve(socket, live, proxy, stop).await;
+                    }
+                    Some(socket) => front::serve(socket, live, proxy, stop).await,
+                    None => {}
                 }
-                Some(socket) => front::serve(socket, live, proxy, stop).await,
-                None => {}
             }
             edge.metrics.connections.dec();
             drop(place);
@@ -263,6 +293,40 @@ async fn take(
         // Left behind it would be taken for a leftover at the next start.
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Hears of a trusted proxy whose connection this is; `None` when it says nothing that can be understood, when somebody else
+/// does, or when that client has no place left.
+async fn introduction(
+    mut socket: Socket,
+    places: &Places,
+    edge: &Edge,
+) -> Option<(Socket, Option<SocketAddr>, Option<Guard>)> {
+    let config = &edge.config;
+    let within = Duration::from_millis(config.accept.head_timeout_ms);
+    let outcome = match socket.ip() {
+        Some(proxy) if is_trusted(config, proxy) => {
+            match tokio::time::timeout(within, proxy_protocol::read(&mut socket)).await {
+                Ok(Ok(client)) => {
+                    let ip = client.map(|client| client.ip());
+                    places
+                        .of_address(config, ip)
+                        .map(|place| (client, place))
+                        .map_err(|_| "no_place")
+                }
+                Ok(Err(bad)) => {
+                    tracing::debug!(%proxy, %bad, "a PROXY protocol header is refused");
+                    Err("malformed")
+                }
+                Err(_) => Err("too_slow"),
+            }
+        }
+        _ => Err("not_trusted"),
+    };
+    let label = outcome.as_ref().map_or_else(|label| *label, |_| "taken");
+    edge.metrics.proxy_headers.with_label_values(&[label]).inc();
+    let (client, place) = outcome.ok()?;
+    Some((socket, client, place))
 }
 
 /// Makes TLS of a connection where its listener has it; `None` when the handshake fails or takes too long.

@@ -9,6 +9,7 @@ mod front;
 pub mod head;
 mod http2;
 mod listener;
+pub mod proxy_protocol;
 mod socket;
 pub mod tls;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Unix sockets to listen on.
     pub listen_unix: Vec<PathBuf>,
+    /// Those of `listen` and `tls.listen` whose connections begin with a PROXY protocol header, from trusted proxies only.
+    pub proxy_protocol: Vec<String>,
     /// TLS.
     pub tls: tls::Config,
     /// HTTP/2.
@@ -81,6 +84,16 @@ impl Config {
                 address.parse::<std::net::SocketAddr>().is_ok(),
                 format!("{path}.listen.{index}"),
                 format!("expected an address and port such as 0.0.0.0:8080, got {address:?}"),
+            );
+        }
+        for (index, address) in self.proxy_protocol.iter().enumerate() {
+            problems.require(
+                self.listen
+                    .iter()
+                    .chain(&self.tls.listen)
+                    .any(|known| known == address),
+                format!("{path}.proxy_protocol.{index}"),
+                format!("{address:?} is not among the addresses of listen and tls.listen"),
             );
         }
         problems.require(

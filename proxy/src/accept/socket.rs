@@ -1,7 +1,7 @@
 //! A client's socket of any kind, read and written in one way.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,15 +19,34 @@ pub enum Socket {
     Unix(UnixStream),
     /// TCP with TLS on it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// One of these, on behalf of a client whom a trusted proxy has named.
+    OnBehalf(Box<Self>, SocketAddr),
 }
 
 impl Socket {
+    /// The same on behalf of a client, if one was named.
+    pub(super) fn on_behalf_of(self, client: Option<SocketAddr>) -> Self {
+        match client {
+            Some(client) => Self::OnBehalf(Box::new(self), client),
+            None => self,
+        }
+    }
+
+    /// The client that a trusted proxy has named.
+    pub(super) fn named(&self) -> Option<SocketAddr> {
+        match self {
+            Self::OnBehalf(_, client) => Some(*client),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => None,
+        }
+    }
+
     /// Who connects; nobody with an address on a socket file.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         let stream = match self {
             Self::Tcp(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
             Self::Unix(_) => return None,
+            Self::OnBehalf(_, client) => return Some(client.ip()),
         };
         Some(stream.peer_addr().ok()?.ip().to_canonical())
     }
@@ -38,6 +57,7 @@ impl Socket {
             Self::Tcp(stream) => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
             Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+            Self::OnBehalf(socket, _) => socket.descriptor(),
         }
     }
 
@@ -46,13 +66,16 @@ impl Socket {
         match self {
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
             Self::Tcp(_) | Self::Unix(_) => false,
+            Self::OnBehalf(socket, _) => socket.is_http2(),
         }
     }
 
     /// The protocol version and cipher suite of its TLS.
     pub(super) fn tls(&self) -> Option<(String, String)> {
-        let Self::Tls(stream) = self else {
-            return None;
+        let stream = match self {
+            Self::Tls(stream) => stream,
+            Self::OnBehalf(socket, _) => return socket.tls(),
+            Self::Tcp(_) | Self::Unix(_) => return None,
         };
         let session = stream.get_ref().1;
         let version = session.protocol_version();
@@ -76,6 +99,7 @@ impl Socket {
                 stream.get_ref().0.readable().await
             }
             Self::Tls(_) => Ok(()),
+            Self::OnBehalf(socket, _) => Box::pin(socket.readable()).await,
         }
     }
 }
@@ -86,6 +110,7 @@ macro_rules! each {
             Socket::Tcp($stream) => $done,
             Socket::Unix($stream) => $done,
             Socket::Tls($stream) => $done,
+            Socket::OnBehalf($stream, _) => $done,
         }
     };
 }

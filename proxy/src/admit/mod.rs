@@ -3,11 +3,14 @@
 pub mod client_address;
 pub mod cors;
 pub mod https;
+pub mod mode;
 pub mod rate_limit;
+pub mod rules;
 
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -21,6 +24,7 @@ use crackers_shared::headers;
 use crackers_shared::session_cookie::{self, CUSTOMER_COOKIE, Keys, STAFF_COOKIE};
 
 use crate::respond::Problem;
+use mode::{Mode, Switch};
 use rate_limit::{Budget, Client, RateLimiter};
 
 /// Settings of stage `admit`.
@@ -33,8 +37,15 @@ pub struct Config {
     /// Networks that get nothing.
     #[schemars(with = "Vec<String>")]
     pub blocked: Vec<IpNet>,
+    /// Networks that get something; none means everybody.
+    #[schemars(with = "Vec<String>")]
+    pub allowed: Vec<IpNet>,
+    /// How far the shop is open.
+    pub mode: mode::Config,
     /// Methods that are passed on; any other is answered 405.
     pub methods: Vec<String>,
+    /// Requests that only some may make; the first rule that fits one that it keeps out counts.
+    pub rules: Vec<rules::RuleConfig>,
     /// Budgets; the first whose methods and paths fit a request counts it.
     pub rate_limits: Vec<RateLimitConfig>,
     /// The keys that sign session cookies, as the origin uses them; made when missing.
@@ -98,6 +109,10 @@ impl Config {
                 "must be 1000 to 86400000",
             );
         }
+        for (index, rule) in self.rules.iter().enumerate() {
+            rule.check(&format!("{path}.rules.{index}"), problems);
+        }
+        self.mode.check(&format!("{path}.mode"), problems);
         self.cors.check(&format!("{path}.cors"), problems);
     }
 }
@@ -133,6 +148,8 @@ pub struct Admit {
     clock: Clock,
     limiters: Vec<RateLimiter>,
     session_keys: Keys,
+    /// What the admin interface says of the mode.
+    pub switch: Arc<Switch>,
 }
 
 impl Admit {
@@ -171,6 +188,9 @@ impl Admit {
             clock,
             limiters,
             session_keys,
+            switch: before
+                .map(|before| Arc::clone(&before.switch))
+                .unwrap_or_default(),
         })
     }
 
@@ -189,15 +209,37 @@ impl Admit {
         client_address::of(connection, fields, &self.config.trusted_proxies)
     }
 
+    /// How far the shop is open now.
+    pub fn mode(&self) -> Mode {
+        self.switch.get().unwrap_or(self.config.mode.is)
+    }
+
+    /// Why a request is kept out whatever it asks for, with a metric label.
+    fn keeps_out(&self, visitor: &Visitor<'_>) -> Option<(Problem, &'static str)> {
+        let (config, address) = (&self.config, visitor.address);
+        let forbidden =
+            |code, detail| Some((Problem::new(StatusCode::FORBIDDEN, code, detail), code));
+        if rules::is_among(&config.blocked, address) {
+            return forbidden("blocked", "This address is blocked.");
+        }
+        if !config.allowed.is_empty() && !rules::is_among(&config.allowed, address) {
+            return forbidden(
+                "not_allowed",
+                "This address is not among those that may come in.",
+            );
+        }
+        if let Some(problem) = rules::refusal(&config.rules, visitor) {
+            return Some((problem, "rule"));
+        }
+        config
+            .mode
+            .refuses(self.mode(), visitor.method, visitor.path)
+    }
+
     /// Decides on one request.
     pub fn decide(&self, visitor: &Visitor<'_>) -> Admission {
-        if visitor
-            .address
-            .is_some_and(|ip| self.config.blocked.iter().any(|net| net.contains(&ip)))
-        {
-            let problem =
-                Problem::new(StatusCode::FORBIDDEN, "blocked", "This address is blocked.");
-            return Admission::Refused(problem, "blocked");
+        if let Some((problem, reason)) = self.keeps_out(visitor) {
+            return Admission::Refused(problem, reason);
         }
         if let Some(fields) = cors::preflight(&self.config.cors, visitor.method, visitor.headers) {
             return Admission::Preflight(fields);

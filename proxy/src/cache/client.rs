@@ -34,11 +34,16 @@ impl Cache {
     /// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.
     pub fn fetch_fields(&self, client: &HeaderMap) -> HeaderMap {
         let mut fields = HeaderMap::new();
-        for name in [header::HOST, header::USER_AGENT].iter().chain(&self.vary) {
+        for name in [header::HOST].iter().chain(&self.vary) {
             for value in client.get_all(name) {
                 fields.append(name, value.clone());
             }
         }
+        // What the first client calls itself must not decide what the others get.
+        fields.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static("crackers-edge"),
+        );
         fields.insert(
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("identity"),

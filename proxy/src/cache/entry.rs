@@ -106,17 +106,17 @@ impl Entry {
         Duration::from_micros(u64::try_from(now - self.stored_at).unwrap_or(0))
     }
 
-    /// The body and coding for a client that prefers `coding`.
-    pub fn body(&self, coding: Coding) -> (&Bytes, Coding) {
-        let found = match coding {
-            Coding::Brotli => self.bodies.brotli.as_ref(),
-            Coding::Gzip => self.bodies.gzip.as_ref(),
-            Coding::Identity => None,
-        };
-        found.map_or_else(
-            || (&self.bodies.identity, Coding::Identity),
-            |body| (body, coding),
-        )
+    /// The body and coding for a client that takes these codings, the best first.
+    pub fn body(&self, ranked: [Coding; 3]) -> (&Bytes, Coding) {
+        let found = ranked.into_iter().find_map(|coding| {
+            let body = match coding {
+                Coding::Brotli => self.bodies.brotli.as_ref()?,
+                Coding::Gzip => self.bodies.gzip.as_ref()?,
+                Coding::Identity => &self.bodies.identity,
+            };
+            Some((body, coding))
+        });
+        found.unwrap_or((&self.bodies.identity, Coding::Identity))
     }
 
     /// Whether it is served in more than one coding.

@@ -248,6 +248,16 @@ impl Breaker {
         }
     }
 
+    /// Opens it as if it had failed, or closes it and forgets what it has counted: somebody knows better.
+    pub fn turn(&self, config: &BreakerConfig, is_open: bool, now: i64) {
+        let (state, changes) = &mut *self.0.lock();
+        *state = match is_open {
+            true => Inner::Open(now.saturating_add(microseconds(config.open_ms))),
+            false => Inner::Closed(Default::default()),
+        };
+        *changes += 1;
+    }
+
     /// A request that was let through said nothing of the server: its client left, or it was never sent.
     pub fn give_back(&self, passed: Passed) {
         let mut inner = self.0.lock();

@@ -156,6 +156,16 @@ impl Group {
         server.record.is_ejected(self.clock.now_microseconds())
     }
 
+    /// Opens or closes a server's breaker by hand.
+    pub fn turn_breaker(&self, server: &Server, is_open: bool) {
+        let now = self.clock.now_microseconds();
+        server.breaker.turn(&self.breaker, is_open, now);
+        if is_open {
+            let labels = [self.name.as_str(), &server.address, "by_hand"];
+            self.metrics.breaker_opened.with_label_values(&labels).inc();
+        }
+    }
+
     /// Whether a server's breaker lets requests through.
     pub fn breaker_state(&self, server: &Server) -> State {
         server.breaker.state(self.clock.now_microseconds())

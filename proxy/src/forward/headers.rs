@@ -83,9 +83,8 @@ pub fn provenance(before: &HeaderMap, from: &Provenance<'_>) -> Vec<(HeaderName,
         .collect()
 }
 
-/// Fields between origin and edge that no client sees.
-pub const INTERNAL: [HeaderName; 4] = [
-    headers::CDN_CACHE_CONTROL,
+/// Fields between origin and edge that no client sees. `CDN-Cache-Control` is for the caches of others, too, where there are any.
+pub const INTERNAL: [HeaderName; 3] = [
     headers::CACHE_TAG,
     headers::CHANGES_SEQUENCE,
     headers::MEMORY_USAGE,

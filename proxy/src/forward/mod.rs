@@ -1,14 +1,12 @@
 //! Stage `forward`: which origin gets a request, and the connection to it. Knows nothing of clients' rights, of caching
 //! and of what is in an answer.
 
-pub mod attempts;
 pub mod balance;
 pub mod client;
 pub mod ejection;
 pub mod group;
 pub mod headers;
 mod health;
-pub mod http1;
 pub mod retry_budget;
 pub mod upstreams;
 
@@ -44,8 +42,6 @@ pub struct Config {
     pub retry_budget: RetryBudgetConfig,
     /// Idle connections kept open to origins.
     pub idle_connections_max: usize,
-    /// The largest head of an answer, in bytes.
-    pub answer_head_bytes_max: usize,
 }
 
 /// Origins that can stand in for each other.
@@ -162,11 +158,6 @@ impl Config {
             self.retries_max <= 5,
             format!("{path}.retries_max"),
             "must be at most 5",
-        );
-        problems.require(
-            (1024..=1 << 20).contains(&self.answer_head_bytes_max),
-            format!("{path}.answer_head_bytes_max"),
-            "must be 1024 to 1048576",
         );
         self.retry_budget
             .check(&format!("{path}.retry_budget"), problems);
@@ -310,6 +301,19 @@ impl Upstreams {
                 .store(is_drained, std::sync::atomic::Ordering::Relaxed);
         }
         !named.is_empty()
+    }
+
+    /// Opens or closes the breakers of a server by hand; false when none has this address.
+    pub fn turn_breaker(&self, address: &str, is_open: bool) -> bool {
+        let mut is_known = false;
+        for group in &self.groups {
+            let servers = group.servers.iter();
+            for server in servers.filter(|server| server.address == address) {
+                group.turn_breaker(server, is_open);
+                is_known = true;
+            }
+        }
+        is_known
     }
 
     /// The group that gets a path, and how long each step may take; `None` only for a path without a leading slash.

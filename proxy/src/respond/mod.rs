@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
+use crackers_shared::headers;
 
 use crate::forward::headers::INTERNAL;
 pub use problem::Problem;
@@ -26,6 +27,8 @@ pub struct Config {
     pub security_headers: Vec<Field>,
     /// Smaller bodies that are not stored are not compressed, in bytes.
     pub compress_bytes_min: u64,
+    /// Whether caches of others stand in front of the edge that `CDN-Cache-Control` is for, too.
+    pub further_cdn: bool,
 }
 
 /// A field.
@@ -67,6 +70,8 @@ pub struct Respond {
     generation: u64,
     /// See [`Config::compress_bytes_min`].
     pub compress_bytes_min: u64,
+    /// See [`Config::further_cdn`].
+    further_cdn: bool,
 }
 
 impl Respond {
@@ -81,6 +86,7 @@ impl Respond {
             security,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             compress_bytes_min: config.compress_bytes_min,
+            further_cdn: config.further_cdn,
         }
     }
 
@@ -95,6 +101,9 @@ impl Respond {
             HeaderName::from_static("x-powered-by"),
         ]) {
             fields.remove(name);
+        }
+        if !self.further_cdn {
+            fields.remove(&headers::CDN_CACHE_CONTROL);
         }
         for (name, value) in &self.security {
             fields.insert(name, value.clone());

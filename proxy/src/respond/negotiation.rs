@@ -49,6 +49,12 @@ struct Accepted {
     any: Option<f32>,
 }
 
+/// A quality value; what is none counts as 0.
+fn quality(text: &str) -> f32 {
+    let parsed = text.trim().parse().ok();
+    parsed.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0)
+}
+
 fn accepted(request: &HeaderMap) -> Accepted {
     let mut accepted = Accepted::default();
     let fields = request
@@ -57,10 +63,7 @@ fn accepted(request: &HeaderMap) -> Accepted {
         .filter_map(|value| value.to_str().ok());
     for item in fields.flat_map(|value| value.split(',')) {
         let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-        let q = parameters
-            .trim()
-            .strip_prefix("q=")
-            .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+        let q = parameters.trim().strip_prefix("q=").map_or(1.0, quality);
         let is = |coding: &str| name.trim().eq_ignore_ascii_case(coding);
         let said = match () {
             () if is("br") => &mut accepted.brotli,
@@ -74,26 +77,50 @@ fn accepted(request: &HeaderMap) -> Accepted {
     accepted
 }
 
-/// The coding with the highest quality value; among equals brotli before gzip before identity.
-pub fn best(request: &HeaderMap) -> Coding {
+/// The codings that a client takes, that with the highest quality value first; among equals brotli before gzip before
+/// identity. Identity is acceptable unless it is named; where it is not preferred by name, any coding goes before it.
+pub fn ranked(request: &HeaderMap) -> [Coding; 3] {
     let accepted = accepted(request);
     let of = |said: Option<f32>| said.or(accepted.any).unwrap_or(0.0);
-    let (brotli, gzip) = (of(accepted.brotli), of(accepted.gzip));
-    // Identity is acceptable unless it is named; where it is not preferred by name, any coding goes before it.
-    let identity = accepted.identity.unwrap_or(0.0);
-    if brotli > 0.0 && brotli >= gzip && brotli >= identity {
-        Coding::Brotli
-    } else if gzip > 0.0 && gzip >= identity {
-        Coding::Gzip
-    } else {
-        Coding::Identity
-    }
+    let mut ranked = [
+        (Coding::Brotli, of(accepted.brotli)),
+        (Coding::Gzip, of(accepted.gzip)),
+        (Coding::Identity, accepted.identity.unwrap_or(0.0)),
+    ];
+    ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
+    ranked.map(|(coding, quality)| match quality > 0.0 {
+        true => coding,
+        false => Coding::Identity,
+    })
+}
+
+/// The first of them.
+pub fn best(request: &HeaderMap) -> Coding {
+    ranked(request)[0]
 }
 
 /// Whether a client takes a body as it is: only a quality of 0 says that it does not.
 pub fn takes_identity(request: &HeaderMap) -> bool {
     let accepted = accepted(request);
     accepted.identity.or(accepted.any) != Some(0.0)
+}
+
+/// Whether a client would rather have a page than problem details, by its `Accept`: whoever names HTML, and no JSON that it
+/// likes as much. Whoever takes anything is a program.
+pub fn wants_page(accept: &str) -> bool {
+    let (mut page, mut details) = (0.0_f32, 0.0_f32);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let said = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let said = said.map_or(1.0, quality);
+        match kind.as_str() {
+            "text/html" | "application/xhtml+xml" => page = page.max(said),
+            "application/json" | "application/problem+json" => details = details.max(said),
+            _ => {}
+        }
+    }
+    page > details
 }
 
 /// Whether a body of this type becomes smaller by compression. Event streams stay as they are: a coding would hold
@@ -150,6 +177,41 @@ mod tests {
         assert_eq!(of(""), Coding::Identity);
         assert_eq!(of("gzip;q=nonsense"), Coding::Identity);
         assert_eq!(best(&HeaderMap::new()), Coding::Identity);
+    }
+
+    #[test]
+    fn the_second_best_coding_is_known_too() {
+        let ranked = |value: &'static str| {
+            let value = http::HeaderValue::from_static(value);
+            ranked(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        };
+        let (br, gzip, identity) = (Coding::Brotli, Coding::Gzip, Coding::Identity);
+        assert_eq!(ranked("br, gzip"), [br, gzip, identity]);
+        assert_eq!(ranked("br;q=0.1, gzip"), [gzip, br, identity]);
+        assert_eq!(ranked("br, identity;q=0.5"), [br, identity, identity]);
+        assert_eq!(ranked("br;q=nan, gzip;q=inf"), [identity; 3]);
+    }
+
+    #[test]
+    fn people_get_pages_and_programs_problem_details() {
+        for (accept, is_page) in [
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                true,
+            ),
+            ("TEXT/HTML; charset=utf-8", true),
+            ("application/json;q=0.5, text/html", true),
+            ("application/json, text/html", false),
+            ("application/json, text/html;q=0.9", false),
+            ("application/problem+json, text/html;q=0.9", false),
+            ("text/html;q=0", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("x-text/html", false),
+            ("", false),
+        ] {
+            assert_eq!(wants_page(accept), is_page, "{accept}");
+        }
     }
 
     #[test]

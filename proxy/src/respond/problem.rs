@@ -51,7 +51,7 @@ impl Problem {
     pub fn render(&self, accept: Option<&HeaderValue>, request_id: &str) -> (HeaderMap, String) {
         let is_page = accept
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("text/html"));
+            .is_some_and(super::negotiation::wants_page);
         let (kind, body) = if is_page {
             ("text/html; charset=utf-8", self.page(request_id))
         } else {

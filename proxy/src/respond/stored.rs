@@ -48,7 +48,7 @@ impl<'a> Choice<'a> {
     /// By the codings that the client takes, by what it says it has, and by the part that it asks for.
     pub fn of(request: &Parts, entry: &'a Entry) -> Self {
         let fields = &request.headers;
-        let (body, coding) = entry.body(negotiation::best(fields));
+        let (body, coding) = entry.body(negotiation::ranked(fields));
         let whole = Self {
             entry,
             body,

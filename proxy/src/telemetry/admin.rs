@@ -24,6 +24,7 @@ use crate::cache::purge::PurgeRequest;
 use crate::edge::Edge;
 use crate::live::Live;
 use crate::respond::Problem;
+use crate::telemetry::orders;
 
 /// A purge message of more bytes is refused.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -132,6 +133,7 @@ fn metrics(edge: &Edge, request: &Request<Incoming>) -> Reply {
     edge.metrics
         .cache_bytes
         .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    edge.metrics.mode.set(i64::from(edge.admit.mode().number()));
     for group in &edge.upstreams.groups {
         for server in &group.servers {
             let gauge = &edge.metrics.breaker_state;
@@ -182,15 +184,21 @@ async fn admin(live: &Live, request: Request<Incoming>) -> Reply {
         }
         ("POST", path @ ("/drain" | "/undrain")) => {
             let is_drained = path == "/drain";
-            json(&drain(edge, &whole_body(request).await?, is_drained)?)
+            json(&orders::drain(
+                edge,
+                &whole_body(request).await?,
+                is_drained,
+            )?)
         }
+        ("POST", "/breaker") => json(&orders::breaker(edge, &whole_body(request).await?)?),
+        ("POST", "/mode") => json(&orders::mode(edge, &whole_body(request).await?)?),
         ("POST", "/reload") => reload(live).await,
         ("GET", "/status") => json(&status(edge)),
         ("GET", "/config") => json(&json!(*edge.config)),
         _ => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "not_found",
-            "There are /purge, /drain, /undrain, /reload, /status and /config here.",
+            "There are /purge, /drain, /undrain, /breaker, /mode, /reload, /status and /config here.",
         )),
     }
 }
@@ -219,26 +227,6 @@ async fn whole_body(request: Request<Incoming>) -> Result<Bytes, Problem> {
     Ok(body.to_bytes())
 }
 
-/// Which server.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DrainRequest {
-    address: String,
-}
-
-fn drain(edge: &Edge, body: &[u8], is_drained: bool) -> Result<serde_json::Value, Problem> {
-    let asked: DrainRequest = serde_json::from_slice(body).map_err(|_| {
-        let detail = "Expected address, as the configuration has it.";
-        Problem::new(StatusCode::BAD_REQUEST, "malformed_drain", detail)
-    })?;
-    if !edge.upstreams.drain(&asked.address, is_drained) {
-        let detail = "No server has this address.";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
-    }
-    tracing::info!(server = %asked.address, is_drained, "an origin is drained or called back");
-    Ok(json!({ "address": asked.address, "drained": is_drained }))
-}
-
 fn status(edge: &Edge) -> serde_json::Value {
     let (entries, bytes) = edge.cache.size();
     let groups = edge.upstreams.groups.iter().map(|group| {
@@ -254,6 +242,7 @@ fn status(edge: &Edge) -> serde_json::Value {
         "uptime_seconds": edge.clock.now().as_second() - edge.started.as_second(),
         "memory_bytes": memory::resident_bytes(),
         "connections": edge.metrics.connections.get(),
+        "mode": orders::mode_in_use(edge),
         "cache": { "entries": entries, "bytes": bytes, "applied": edge.cache.applied() },
         "groups": groups.collect::<Vec<_>>(),
     })

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections beyond the limit.
     pub connections_refused: IntCounter,
+    /// PROXY protocol headers, by outcome.
+    pub proxy_headers: IntCounterVec,
     /// TLS handshakes, by outcome.
     pub handshakes: IntCounterVec,
     /// Changed certificates, taken or refused.
@@ -32,6 +34,8 @@ pub struct Metrics {
     pub http2_streams: IntCounterVec,
     /// Connections of HTTP/2 that ended, by reason.
     pub http2_ended: IntCounterVec,
+    /// How far the shop is open: 0 open, 1 read only, 2 maintenance.
+    pub mode: IntGauge,
     /// Requests kept out, by reason.
     pub refused: IntCounterVec,
     /// Look-ups, by outcome.
@@ -78,12 +82,6 @@ pub struct Metrics {
     pub retries_refused: IntCounterVec,
     /// Ejections, by group and server.
     pub ejections: IntCounterVec,
-    /// Connections to origins, by what became of them: opened, reused, or found closed when they were to be reused.
-    pub forward_connections: IntCounterVec,
-    /// Connections to origins that wait for their next request.
-    pub forward_connections_idle: IntGauge,
-    /// Answers of origins that were no HTTP to be trusted.
-    pub forward_heads_refused: IntCounterVec,
     /// Requests, by method and status, and seconds from a request's head to the end of its answer, by where the answer
     /// came from.
     pub requests: Requests,
@@ -147,6 +145,11 @@ impl Metrics {
                 "accept_connections_refused_total",
                 "Connections beyond the limit",
             ),
+            proxy_headers: counters(
+                "accept_proxy_headers_total",
+                "PROXY protocol headers",
+                &["outcome"],
+            ),
             handshakes: counters(
                 "accept_tls_handshakes_total",
                 "TLS handshakes",
@@ -168,6 +171,7 @@ impl Metrics {
                 "Connections of HTTP/2 that ended",
                 &["reason"],
             ),
+            mode: gauge("admit_mode", "0 open, 1 read only, 2 maintenance"),
             refused: counters("admit_refused_total", "Requests kept out", &["reason"]),
             cache_requests: counters("cache_requests_total", "Look-ups", &["outcome"]),
             cache_waiters: gauge("cache_waiters", "Clients that wait for a fetch"),
@@ -224,17 +228,6 @@ impl Metrics {
                 "Servers that failed too often",
                 &["group", "server"],
             ),
-            forward_connections: counters(
-                "forward_connections_total",
-                "Connections to origins",
-                &["outcome"],
-            ),
-            forward_connections_idle: gauge("forward_connections_idle", "Connections not in use"),
-            forward_heads_refused: counters(
-                "forward_heads_refused_total",
-                "Malformed answers",
-                &["reason"],
-            ),
             requests: Requests::new(
                 counters("requests_total", "Requests", &["method", "status"]),
                 &registered!(registry, HistogramVec::new(seconds, &["source"])),
@@ -282,8 +275,6 @@ mod tests {
             &metrics.reloads,
             &metrics.http2_streams,
             &metrics.http2_ended,
-            &metrics.forward_connections,
-            &metrics.forward_heads_refused,
         ] {
             counters.with_label_values(&["x"]).inc();
         }

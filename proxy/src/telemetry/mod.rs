@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod admin;
 mod metrics;
+mod orders;
 mod requests;
 
 use std::net::SocketAddr;

@@ -42,6 +42,7 @@ fn respond(name: &str, value: &str) -> Respond {
             value: value.to_owned(),
         }],
         compress_bytes_min: 0,
+        further_cdn: false,
     })
 }
 
@@ -56,6 +57,20 @@ fn request(name: HeaderName, value: &'static str) -> Parts {
         name,
         HeaderValue::from_static(value),
     )]))
+}
+
+#[test]
+fn whoever_prefers_a_coding_that_is_not_kept_gets_the_next_best() {
+    let entry = entry(&[]);
+    for (accepted, coding) in [
+        ("gzip, deflate, br", Coding::Gzip),
+        ("br;q=1, gzip;q=0.1", Coding::Gzip),
+        ("br", Coding::Identity),
+        ("br, identity;q=0.5, gzip;q=0.1", Coding::Identity),
+    ] {
+        let request = request(header::ACCEPT_ENCODING, accepted);
+        assert_eq!(Choice::of(&request, &entry).coding, coding, "{accepted}");
+    }
 }
 
 fn head(respond: &Respond, entry: &Entry, request: &Parts) -> Option<String> {

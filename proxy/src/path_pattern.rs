@@ -1,0 +1,118 @@
+//! Paths as the configuration names them: `*` stands for one segment, `/**` at the end for the path before it and everything
+//! below.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crackers_shared::config_file::Problems;
+
+/// Reports a pattern under `path` that is none.
+pub fn check(pattern: &str, path: String, problems: &mut Problems) {
+    let inner = pattern.strip_suffix("/**").unwrap_or(pattern);
+    let is_good = pattern.starts_with('/')
+        && inner
+            .split('/')
+            .all(|segment| segment == "*" || !segment.contains('*'));
+    problems.require(
+        is_good,
+        path,
+        format!("expected a path such as /api/orders/*/payments or /api/cart/**, got {pattern:?}"),
+    );
+}
+
+/// Whether a path is one of those meant.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, goes_on) = match pattern.strip_suffix("/**") {
+        Some(beginning) => (beginning, true),
+        None => (pattern, false),
+    };
+    let mut segments = path.split('/');
+    for wanted in pattern.split('/') {
+        match segments.next() {
+            Some(segment) if wanted == "*" || wanted == segment => {}
+            _ => return false,
+        }
+    }
+    goes_on || segments.next().is_none()
+}
+
+/// Whether a path is one of those meant to anybody who might read it: as it is, or with its escapes, dots, backslashes and
+/// empty segments undone. For rules that keep people out, whatever the origin makes of a path.
+pub fn matches_however_read(pattern: &str, path: &str) -> bool {
+    matches(pattern, path)
+        || (is_odd(path) && matches(pattern, &plain(path)))
+        // Somebody may undo the escapes of escapes, too.
+        || (path.contains("%25") && matches(pattern, &plain(&plain(path))))
+}
+
+fn is_odd(path: &str) -> bool {
+    path.contains(['%', '\\', ';']) || path.contains("//") || path.contains("/.")
+}
+
+fn plain(path: &str) -> String {
+    let decoded: Cow<'_, str> = percent_decode_str(path).decode_utf8_lossy();
+    let mut kept = Vec::new();
+    for segment in decoded.split(['/', '\\']) {
+        // What follows a semicolon are parameters to some (RFC 3986 3.3).
+        match segment.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_one_segment_and_two_are_all_that_follow() {
+        for (pattern, path, fits) in [
+            ("/api/orders", "/api/orders", true),
+            ("/api/orders", "/api/orders/", false),
+            ("/api/orders", "/api/orders2", false),
+            ("/api/orders/*/pay", "/api/orders/17/pay", true),
+            ("/api/orders/*/pay", "/api/orders/17/18/pay", false),
+            ("/api/orders/*/pay", "/api/orders/17", false),
+            ("/api/cart/**", "/api/cart", true),
+            ("/api/cart/**", "/api/cart/lines/3", true),
+            ("/api/cart/**", "/api/cartoons", false),
+            ("/**", "/", true),
+            ("/**", "/anything/at/all", true),
+        ] {
+            assert_eq!(matches(pattern, path), fits, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_path_in_disguise_is_the_same_path() {
+        for path in [
+            "/api/admin/orders",
+            "//api//admin/orders",
+            "/api/%61dmin/orders",
+            "/api/x/../admin/orders",
+            "/api/x/%2e%2e/admin",
+            "/api/./admin",
+            "/api\\admin",
+            "/api%5cadmin",
+            "/api%2fadmin",
+            "/api/%2561dmin",
+            "/api;a=b/admin;c/orders",
+        ] {
+            assert!(matches_however_read("/api/admin/**", path), "{path}");
+        }
+        for path in [
+            "/api/administration",
+            "/api",
+            "/x/api/admin",
+            "/api/%ff/admin",
+        ] {
+            assert!(!matches_however_read("/api/admin/**", path), "{path}");
+        }
+    }
+}
