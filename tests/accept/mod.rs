@@ -2,6 +2,8 @@
 
 mod connections;
 mod deadlines;
+mod downgrade;
+mod hostile;
 mod http2;
 mod malformed;
 mod proxy_protocol;

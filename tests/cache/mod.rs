@@ -2,6 +2,7 @@
 
 mod conditions;
 mod early;
+mod poisoning;
 
 use std::cell::Cell;
 use std::sync::Arc;
