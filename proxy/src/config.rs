@@ -60,6 +60,7 @@ pub const NEED_RESTART: &[&str] = &[
     "cache.vary",
     "cache.variants_max",
     "forward.idle_connections_max",
+    "forward.answer_head_bytes_max",
     "telemetry.log_filter",
     "telemetry.log_format",
     "telemetry.metrics_listen",

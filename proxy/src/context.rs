@@ -1,7 +1,6 @@
 //! What one stage leaves for a later one.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, header};
 
@@ -9,7 +8,7 @@ use crackers_shared::headers::{CACHE_STATUS, REQUEST_ID};
 
 use crate::admit::client_address::ClientAddress;
 use crate::dispatch::Permit;
-use crate::forward::upstreams::{InFlight, Pass, Server};
+use crate::forward::attempts::Attempts;
 use crate::respond::compression::Encoder;
 
 /// How a request came to the edge.
@@ -50,18 +49,8 @@ pub struct Context {
     pub cache_status: Option<String>,
     /// Its origin slot.
     pub permit: Option<Permit>,
-    /// Origins tried.
-    pub tried: Vec<Arc<Server>>,
-    /// The origin that was tried last.
-    pub upstream: Option<String>,
-    /// Its place among that origin's requests.
-    pub in_flight: Option<InFlight>,
-    /// What that origin's breaker let through, until it is said how it went.
-    pub pass: Option<Pass>,
-    /// When that origin had the whole request, in microseconds since the epoch.
-    pub asked: i64,
-    /// Whether bytes of its body were sent to an origin.
-    pub body_sent: bool,
+    /// The origins that were tried.
+    pub attempts: Attempts,
     /// Compresses its answer.
     pub encoder: Option<Encoder>,
 }
@@ -86,12 +75,7 @@ impl Context {
             age_seconds: None,
             cache_status: None,
             permit: None,
-            tried: Vec::new(),
-            upstream: None,
-            in_flight: None,
-            pass: None,
-            asked: begun,
-            body_sent: false,
+            attempts: Attempts::default(),
             encoder: None,
         }
     }

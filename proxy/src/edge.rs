@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
 use crate::forward::group::Group;
+use crate::forward::http1::Http1;
 use crate::forward::{UpstreamClient, Upstreams};
 use crate::respond::Respond;
 use crate::telemetry::Metrics;
@@ -65,11 +66,12 @@ impl Edge {
         let dispatch = Dispatch::new(own, clock.clone(), Arc::clone(&metrics));
         let upstreams = Arc::new(Upstreams::new(&config, &clock, &metrics, None));
         let fetch_from = Arc::new(ArcSwap::new(Arc::clone(&upstreams)));
-        let client = UpstreamClient::new(
+        let http1 = Arc::new(Http1::new(
             config.forward.idle_connections_max,
-            Arc::clone(&fetch_from),
-            Arc::clone(&dispatch),
-        );
+            config.forward.answer_head_bytes_max,
+            &metrics,
+        ));
+        let client = UpstreamClient::new(http1, Arc::clone(&fetch_from), Arc::clone(&dispatch));
         let cache = Cache::new(
             config.cache.clone(),
             clock.clone(),

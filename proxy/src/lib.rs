@@ -21,3 +21,4 @@ pub mod record;
 pub mod request;
 pub mod respond;
 pub mod telemetry;
+mod within;

@@ -15,10 +15,9 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use crate::accept::body_watch;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
-use crate::forward::client::{is_event_stream, is_gateway_error};
+use crate::forward::client::is_event_stream;
 use crate::forward::group::{Asker, Failed};
 use crate::forward::headers;
-use crate::forward::upstreams::InFlight;
 use crate::live::Live;
 use crate::record;
 use crate::request;
@@ -76,16 +75,8 @@ impl ProxyHttp for Phases {
             path: session.req_header().uri.path(),
         };
         let unavailable = || Error::new(ErrorType::HTTPStatus(503));
-        let chosen = group
-            .choose(&asker, &context.tried)
-            .ok_or_else(unavailable)?;
-        context.upstream = Some(chosen.server.address.clone());
-        context.in_flight = Some(InFlight::of(&chosen.server));
-        context.tried.push(Arc::clone(&chosen.server));
-        let peer = chosen.peer(timeouts);
-        context.pass = Some(chosen.pass);
-        context.asked = edge.clock.now_microseconds();
-        Ok(Box::new(peer))
+        let place = context.attempts.next(group, &asker);
+        Ok(Box::new(place.ok_or_else(unavailable)?.peer(timeouts)))
     }
 
     async fn request_body_filter(
@@ -101,7 +92,7 @@ impl ProxyHttp for Phases {
         }
         if is_end {
             // An origin is not slow because its client is.
-            context.asked = edge.clock.now_microseconds();
+            context.attempts.asked = edge.clock.now_microseconds();
         }
         Ok(())
     }
@@ -115,7 +106,7 @@ impl ProxyHttp for Phases {
     ) -> Box<Error> {
         let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
-        request::report(edge, session, context, false);
+        request::failed(edge, session, context);
         error.set_retry(request::may_retry(
             edge,
             session,
@@ -152,11 +143,9 @@ impl ProxyHttp for Phases {
         let is_repeatable =
             is_origins && session.req_header().method.is_idempotent() && is_untouched;
         if is_repeatable && reused {
-            // An idle connection that the origin closed says nothing about the origin.
-            context.tried.pop();
-            context.pass = None;
+            context.attempts.forget_last();
         } else if is_origins {
-            request::report(edge, session, context, false);
+            request::failed(edge, session, context);
         }
         let failed = match error.etype() {
             ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
@@ -177,11 +166,7 @@ impl ProxyHttp for Phases {
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
         let mut fields = answer.headers.clone();
-        if let Some(permit) = &context.permit {
-            permit.answered(&fields, context.asked);
-        }
-        let is_good = !is_gateway_error(answer.status, &answer.headers);
-        request::report(edge, session, context, is_good);
+        request::answered(edge, session, context, answer);
         let is_stream = is_event_stream(&fields);
         if is_stream || answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // It may last for hours: it keeps no slot.

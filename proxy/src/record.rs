@@ -14,7 +14,7 @@ pub fn record(edge: &Edge, request: &Parts, context: &Context, status: u16, byte
     let now = edge.clock.now_microseconds();
     let duration_us = now - context.begun;
     let took = Duration::from_micros(u64::try_from(duration_us).unwrap_or(0));
-    let by_origin = context.upstream.is_some();
+    let by_origin = context.attempts.last().is_some();
     edge.metrics
         .requests
         .count(&request.method, status, took, by_origin);
@@ -33,6 +33,6 @@ pub fn record(edge: &Edge, request: &Parts, context: &Context, status: u16, byte
         bytes,
         duration_us,
         cache: context.cache_status.as_deref(),
-        upstream: context.upstream.as_deref(),
+        upstream: context.attempts.last(),
     });
 }

@@ -18,7 +18,7 @@ use crate::cache::{self, Answer, Ask, RouteConfig, invalidation, key};
 use crate::context::{Arrival, Context};
 use crate::dispatch::{Asking, Class, User};
 use crate::edge::Edge;
-use crate::forward::group::Failed;
+use crate::forward::group::{Failed, Group};
 use crate::phases::{Provenance, STAYS_ON_CONNECTION, provenance};
 use crate::respond::Problem;
 pub use failures::problem;
@@ -309,18 +309,30 @@ pub fn prepare(session: &Session, upstream: &mut RequestHeader, context: &Contex
 
 /// Whether another origin may be tried.
 pub fn may_retry(edge: &Edge, session: &Session, context: &Context, failed: Failed) -> bool {
-    let group = edge.upstreams.route(session.req_header().uri.path());
     let retries_max = edge.upstreams.retries_max;
-    group.is_some_and(|(_, group)| group.may_retry(context.tried.len(), retries_max, failed))
+    let attempts = &context.attempts;
+    group(edge, session).is_some_and(|group| attempts.may_go_on(group, retries_max, failed))
 }
 
-/// Tells the group how the origin that was tried last did.
-pub fn report(edge: &Edge, session: &Session, context: &mut Context, is_good: bool) {
-    let group = edge.upstreams.route(session.req_header().uri.path());
-    let pass = context.pass.take();
-    if let (Some((_, group)), Some(server)) = (group, context.tried.last()) {
-        group.report(server, pass, group.went(is_good, context.asked));
+/// The origin that was tried last gave no answer.
+pub fn failed(edge: &Edge, session: &Session, context: &mut Context) {
+    if let Some(group) = group(edge, session) {
+        context.attempts.failed(group);
     }
+}
+
+/// The origin that was tried last has answered.
+pub fn answered(edge: &Edge, session: &Session, context: &mut Context, answer: &ResponseHeader) {
+    if let Some(group) = group(edge, session) {
+        let (status, permit) = (answer.status, context.permit.as_ref());
+        let attempts = &mut context.attempts;
+        attempts.answered(group, status, &answer.headers, permit);
+    }
+}
+
+fn group<'a>(edge: &'a Edge, session: &Session) -> Option<&'a Group> {
+    let route = edge.upstreams.route(session.req_header().uri.path());
+    route.map(|(_, group)| group.as_ref())
 }
 
 /// A successful unsafe request makes what is stored of its path, and of those that its answer names, out of date

@@ -28,6 +28,15 @@ enum State {
 #[error("{0}")]
 pub struct BadBody(pub &'static str);
 
+/// What comes next in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// So many bytes of its own.
+    Data(usize),
+    /// One byte that frames them.
+    Framing,
+}
+
 /// The state of one body.
 #[derive(Debug)]
 pub struct Follower {
@@ -65,27 +74,37 @@ impl Follower {
     /// [`BadBody`] at the first byte that fits no well-formed body.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<usize, BadBody> {
         let mut at = 0;
-        while at < bytes.len() {
-            match self.state {
-                State::Ended => break,
-                State::Raw => return Ok(bytes.len()),
-                State::Counted(left) | State::Data(left) => {
-                    let taken = left.min((bytes.len() - at) as u64);
-                    at += usize::try_from(taken).unwrap_or(usize::MAX);
-                    self.state = match (self.state, left - taken) {
-                        (State::Counted(_), 0) => State::Ended,
-                        (State::Counted(_), left) => State::Counted(left),
-                        (_, 0) => State::DataEnd { line_feed: false },
-                        (_, left) => State::Data(left),
-                    };
-                }
-                _ => {
-                    self.state = self.step(bytes[at])?;
-                    at += 1;
-                }
+        while at < bytes.len() && !self.has_ended() {
+            match self.piece(&bytes[at..])? {
+                Piece::Data(taken) => at += taken,
+                Piece::Framing => at += 1,
             }
         }
         Ok(at)
+    }
+
+    /// The next piece of a body that has not ended, in `bytes`, which are not empty.
+    ///
+    /// # Errors
+    /// [`BadBody`] when it fits no well-formed body.
+    pub fn piece(&mut self, bytes: &[u8]) -> Result<Piece, BadBody> {
+        match self.state {
+            State::Raw => Ok(Piece::Data(bytes.len())),
+            State::Counted(left) | State::Data(left) => {
+                let taken = left.min(bytes.len() as u64);
+                self.state = match (self.state, left - taken) {
+                    (State::Counted(_), 0) => State::Ended,
+                    (State::Counted(_), left) => State::Counted(left),
+                    (_, 0) => State::DataEnd { line_feed: false },
+                    (_, left) => State::Data(left),
+                };
+                Ok(Piece::Data(usize::try_from(taken).unwrap_or(usize::MAX)))
+            }
+            _ => {
+                self.state = self.step(bytes[0])?;
+                Ok(Piece::Framing)
+            }
+        }
     }
 
     /// One byte of chunk framing.

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,8 +9,7 @@ use pingora::apps::HttpServerApp as _;
 use pingora::protocols::http::ServerSession;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
@@ -21,6 +19,7 @@ use crate::edge::Edge;
 use crate::live::Live;
 use crate::phases::Phases;
 use crate::respond::Problem;
+use crate::within::within;
 
 const TOO_SLOW: Refusal = Refusal {
     status: StatusCode::REQUEST_TIMEOUT,
@@ -114,15 +113,6 @@ pub(super) async fn change(mut changes: watch::Receiver<()>) -> watch::Receiver<
         std::future::pending::<()>().await;
     }
     changes
-}
-
-/// Awaits within a time that begins only when there is something to wait for: most is ready at once, and costs no timer.
-async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
-    match futures_util::poll!(future.as_mut()) {
-        Poll::Ready(done) => Ok(done),
-        Poll::Pending => timeout(limit, future).await,
-    }
 }
 
 /// Sends what was found in the cache; says whether the client is still there.

@@ -1,30 +1,22 @@
-//! The edge's own client of the origins: for what the cache fetches, on behalf of many clients or of none.
+//! From a request to an origin's answer, one origin after the other; and what the cache fetches this way, on behalf of many
+//! clients or of none.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream;
 use http::StatusCode;
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
 
+use super::attempts::Attempts;
 use super::group::{Asker, Failed, Group};
-use super::headers;
-use super::upstreams::{Chosen, InFlight};
+use super::http1::{Held, Http1, Outgoing};
 use super::{Timeouts, Upstreams};
 use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
-use crate::dispatch::breaker::Went;
 use crate::dispatch::{Asking, Dispatch, Permit};
 
 /// See the module.
 pub struct UpstreamClient {
-    connector: Arc<Connector>,
+    http1: Arc<Http1>,
     upstreams: Arc<ArcSwap<Upstreams>>,
     dispatch: Arc<Dispatch>,
 }
@@ -47,26 +39,72 @@ pub fn is_event_stream(fields: &http::HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// A session and what it occupies.
-struct Exchange {
-    session: HttpSession<()>,
-    peer: HttpPeer,
-    idle: Duration,
-    connector: Arc<Connector>,
-    _in_flight: InFlight,
-    _permit: Option<Arc<Permit>>,
+/// Where a request goes, and how far it may go on when that fails.
+#[derive(Clone, Copy)]
+pub struct Route<'a> {
+    /// How long each step may take.
+    pub timeouts: &'a Timeouts,
+    /// The origins.
+    pub group: &'a Group,
+    /// See [`super::Config::retries_max`].
+    pub retries_max: u32,
+}
+
+/// Sends a request to one origin after the other, as far as it may be repeated and retries are allowed. Its slot is given
+/// back once the body of the answer has arrived.
+///
+/// # Errors
+/// What the last origin's failure was.
+pub async fn forward(
+    http1: &Http1,
+    request: &Outgoing,
+    route: Route<'_>,
+    asker: &Asker<'_>,
+    attempts: &mut Attempts,
+    permit: Option<Permit>,
+) -> Result<Fetched, FetchError> {
+    let Route {
+        timeouts,
+        group,
+        retries_max,
+    } = route;
+    loop {
+        let Some(place) = attempts.next(group, asker) else {
+            let none = format!("no server of {} is left", group.name);
+            return Err(FetchError::Unreachable(none));
+        };
+        let failure = match http1.exchange(request, &place.0, timeouts).await {
+            Ok(arriving) => {
+                let (status, fields) = (arriving.head.status, &arriving.head.fields);
+                attempts.answered(group, status, fields, permit.as_ref());
+                let in_flight = attempts.in_flight.take();
+                return Ok(arriving.fetched(Held { in_flight, permit }));
+            }
+            Err(failure) => failure,
+        };
+        attempts.failed(group);
+        let server = attempts.last().unwrap_or_default();
+        tracing::debug!(%server, error = %failure.error, "an origin gave no answer");
+        let how = match failure.error {
+            FetchError::Broken(_) => Failed::BrokeOff,
+            _ => Failed::Otherwise,
+        };
+        let may_repeat = request.may_repeat || !failure.was_sent;
+        if !may_repeat || !attempts.may_go_on(group, retries_max, how) {
+            return Err(failure.error);
+        }
+    }
 }
 
 impl UpstreamClient {
-    /// A client with a pool of its own.
+    /// What fetches for the cache, over these connections.
     pub fn new(
-        idle_max: usize,
+        http1: Arc<Http1>,
         upstreams: Arc<ArcSwap<Upstreams>>,
         dispatch: Arc<Dispatch>,
     ) -> Self {
-        let connector = Arc::new(Connector::new(Some(ConnectorOptions::new(idle_max))));
         Self {
-            connector,
+            http1,
             upstreams,
             dispatch,
         }
@@ -83,187 +121,20 @@ impl UpstreamClient {
         let permit = entered.map_err(|full| FetchError::Overloaded {
             retry_after_seconds: full.retry_after_seconds,
         })?;
-        let permit = Arc::new(permit);
-        self.tries(
-            &request,
-            (timeouts, upstreams.retries_max),
+        let (method, target) = (&request.method, &request.path_and_query);
+        let outgoing = Outgoing::new(method, target, request.headers.iter(), &[]);
+        let route = Route {
+            timeouts,
             group,
-            path,
-            &permit,
-        )
-        .await
-    }
-
-    /// One server after the other, as far as retries are allowed. A gateway's error is an answer, but a bad one.
-    async fn tries(
-        &self,
-        request: &FetchRequest,
-        (timeouts, retries_max): (&Timeouts, u32),
-        group: &Group,
-        path: &str,
-        permit: &Arc<Permit>,
-    ) -> Result<Fetched, FetchError> {
-        let mut tried = Vec::new();
+            retries_max: upstreams.retries_max,
+        };
         let asker = Asker {
             address: None,
             path,
         };
-        loop {
-            let Some(chosen) = group.choose(&asker, &tried) else {
-                return Err(FetchError::Unreachable(format!(
-                    "no server of {} is left",
-                    group.name
-                )));
-            };
-            tried.push(Arc::clone(&chosen.server));
-            let begun = group.now();
-            match self.once(request, &chosen, timeouts, permit).await {
-                Ok(fetched) => {
-                    permit.answered(&fetched.headers, begun);
-                    let is_good = !is_gateway_error(fetched.status, &fetched.headers);
-                    let went = group.went(is_good, begun);
-                    group.report(&chosen.server, Some(chosen.pass), went);
-                    return Ok(fetched);
-                }
-                Err(error) => {
-                    group.report(&chosen.server, Some(chosen.pass), Went::Badly);
-                    tracing::debug!(server = %chosen.server.address, %error, "an origin gave no answer");
-                    let failed = match error {
-                        FetchError::Broken(_) => Failed::BrokeOff,
-                        _ => Failed::Otherwise,
-                    };
-                    if !group.may_retry(tried.len(), retries_max, failed) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One try; a connection that was reused and turns out to be closed is replaced by a new one.
-    async fn once(
-        &self,
-        request: &FetchRequest,
-        chosen: &Chosen,
-        timeouts: &Timeouts,
-        permit: &Arc<Permit>,
-    ) -> Result<Fetched, FetchError> {
-        for fresh in [false, true] {
-            let (result, reused) = self.attempt(request, chosen, timeouts, permit).await;
-            match result {
-                Err(FetchError::Broken(_)) if reused && !fresh => {}
-                other => return other,
-            }
-        }
-        Err(FetchError::Broken("a new connection was closed".to_owned()))
-    }
-
-    async fn attempt(
-        &self,
-        request: &FetchRequest,
-        chosen: &Chosen,
-        timeouts: &Timeouts,
-        permit: &Arc<Permit>,
-    ) -> (Result<Fetched, FetchError>, bool) {
-        let peer = chosen.peer(timeouts);
-        let (session, reused) = match self.connector.get_http_session(&peer).await {
-            Ok(found) => found,
-            Err(error) => return (Err(FetchError::Unreachable(error.to_string())), false),
-        };
-        let mut exchange = Exchange {
-            session,
-            peer,
-            idle: Duration::from_millis(timeouts.idle_ms),
-            connector: Arc::clone(&self.connector),
-            _in_flight: InFlight::of(&chosen.server),
-            _permit: Some(Arc::clone(permit)),
-        };
-        let head = exchange.ask(request, timeouts).await;
-        (
-            head.map(|(status, headers)| exchange.fetched(status, headers)),
-            reused,
-        )
-    }
-}
-
-impl Exchange {
-    async fn ask(
-        &mut self,
-        request: &FetchRequest,
-        timeouts: &Timeouts,
-    ) -> Result<(StatusCode, http::HeaderMap), FetchError> {
-        let broken = |error: Box<pingora::Error>| match error.etype() {
-            pingora::ErrorType::ReadTimedout | pingora::ErrorType::WriteTimedout => {
-                FetchError::Timeout
-            }
-            _ => FetchError::Broken(error.to_string()),
-        };
-        let session = &mut self.session;
-        session.set_read_timeout(Some(Duration::from_millis(timeouts.read_ms)));
-        session.set_write_timeout(Some(Duration::from_millis(timeouts.write_ms)));
-        let mut head = RequestHeader::build(
-            request.method.clone(),
-            request.path_and_query.as_bytes(),
-            None,
-        )
-        .map_err(broken)?;
-        for (name, value) in &request.headers {
-            head.append_header(name.clone(), value).map_err(broken)?;
-        }
-        session
-            .write_request_header(Box::new(head))
-            .await
-            .map_err(broken)?;
-        session.finish_request_body().await.map_err(broken)?;
-        loop {
-            session.read_response_header().await.map_err(broken)?;
-            let Some(head) = session.response_header() else {
-                return Err(FetchError::Broken("no head".to_owned()));
-            };
-            if !head.status.is_informational() {
-                let mut fields = head.headers.clone();
-                headers::remove_hop_by_hop(&mut fields);
-                return Ok((head.status, fields));
-            }
-        }
-    }
-
-    fn fetched(mut self, status: StatusCode, headers: http::HeaderMap) -> Fetched {
-        if is_event_stream(&headers) {
-            // It may last for hours: it keeps no slot.
-            self._permit = None;
-        }
-        let body = stream::unfold(Some(self), |exchange| async {
-            let mut exchange = exchange?;
-            match exchange.session.read_response_body().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(exchange))),
-                Ok(None) => {
-                    let Exchange {
-                        session,
-                        peer,
-                        idle,
-                        connector,
-                        ..
-                    } = exchange;
-                    connector
-                        .release_http_session(session, &peer, Some(idle))
-                        .await;
-                    None
-                }
-                Err(error) => Some((Err(FetchError::Broken(error.to_string())), None)),
-            }
-        });
-        let body = Box::pin(futures_util::StreamExt::filter(
-            body,
-            |part: &Result<Bytes, FetchError>| {
-                std::future::ready(!part.as_ref().is_ok_and(Bytes::is_empty))
-            },
-        ));
-        Fetched {
-            status,
-            headers,
-            body,
-        }
+        let mut attempts = Attempts::default();
+        let (http1, permit) = (&self.http1, Some(permit));
+        forward(http1, &outgoing, route, &asker, &mut attempts, permit).await
     }
 }
 

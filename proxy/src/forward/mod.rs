@@ -1,12 +1,14 @@
 //! Stage `forward`: which origin gets a request, and the connection to it. Knows nothing of clients' rights, of caching
 //! and of what is in an answer.
 
+pub mod attempts;
 pub mod balance;
 pub mod client;
 pub mod ejection;
 pub mod group;
 pub mod headers;
 mod health;
+pub mod http1;
 pub mod retry_budget;
 pub mod upstreams;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub retry_budget: RetryBudgetConfig,
     /// Idle connections kept open to origins.
     pub idle_connections_max: usize,
+    /// The largest head of an answer, in bytes.
+    pub answer_head_bytes_max: usize,
 }
 
 /// Origins that can stand in for each other.
@@ -158,6 +162,11 @@ impl Config {
             self.retries_max <= 5,
             format!("{path}.retries_max"),
             "must be at most 5",
+        );
+        problems.require(
+            (1024..=1 << 20).contains(&self.answer_head_bytes_max),
+            format!("{path}.answer_head_bytes_max"),
+            "must be 1024 to 1048576",
         );
         self.retry_budget
             .check(&format!("{path}.retry_budget"), problems);

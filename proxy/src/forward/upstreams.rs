@@ -89,8 +89,13 @@ pub struct Chosen {
     pub server: Arc<Server>,
     /// What its breaker let through.
     pub pass: Pass,
-    address: SocketAddr,
+    /// Where it is.
+    pub place: Place,
 }
+
+/// Where a server is.
+#[derive(Clone, Debug)]
+pub struct Place(pub SocketAddr);
 
 /// A request that a server's breaker let through. Dropped without a word on how it went, it is given back.
 #[derive(Debug)]
@@ -121,12 +126,12 @@ impl Drop for Pass {
     }
 }
 
-impl Chosen {
+impl Place {
     /// How Pingora reaches it.
     pub fn peer(&self, timeouts: &Timeouts) -> HttpPeer {
         // Pingora's constructor takes no resolved Unix address; this field is its own way to set one.
         let mut peer = HttpPeer::new("0.0.0.0:1", false, String::new());
-        peer._address = self.address.clone();
+        peer._address = self.0.clone();
         let options = &mut peer.options;
         options.connection_timeout = Some(Duration::from_millis(timeouts.connect_ms));
         options.total_connection_timeout = Some(Duration::from_millis(timeouts.connect_ms));
@@ -135,12 +140,14 @@ impl Chosen {
         options.idle_timeout = Some(Duration::from_millis(timeouts.idle_ms));
         peer
     }
+}
 
+impl Chosen {
     pub(super) fn new(server: &Arc<Server>, pass: Pass, backend: &Backend) -> Self {
         Self {
             server: Arc::clone(server),
             pass,
-            address: backend.addr.clone(),
+            place: Place(backend.addr.clone()),
         }
     }
 }

@@ -82,6 +82,12 @@ pub struct Metrics {
     pub retries_refused: IntCounterVec,
     /// Ejections, by group and server.
     pub ejections: IntCounterVec,
+    /// Connections to origins, by what became of them: opened, reused, or found closed when they were to be reused.
+    pub forward_connections: IntCounterVec,
+    /// Connections to origins that wait for their next request.
+    pub forward_connections_idle: IntGauge,
+    /// Answers of origins that were no HTTP to be trusted.
+    pub forward_heads_refused: IntCounterVec,
     /// Requests, by method and status, and seconds from a request's head to the end of its answer, by where the answer
     /// came from.
     pub requests: Requests,
@@ -228,6 +234,17 @@ impl Metrics {
                 "Servers that failed too often",
                 &["group", "server"],
             ),
+            forward_connections: counters(
+                "forward_connections_total",
+                "Connections to origins",
+                &["outcome"],
+            ),
+            forward_connections_idle: gauge("forward_connections_idle", "Connections not in use"),
+            forward_heads_refused: counters(
+                "forward_heads_refused_total",
+                "Malformed answers",
+                &["reason"],
+            ),
             requests: Requests::new(
                 counters("requests_total", "Requests", &["method", "status"]),
                 &registered!(registry, HistogramVec::new(seconds, &["source"])),
@@ -275,6 +292,8 @@ mod tests {
             &metrics.reloads,
             &metrics.http2_streams,
             &metrics.http2_ended,
+            &metrics.forward_connections,
+            &metrics.forward_heads_refused,
         ] {
             counters.with_label_values(&["x"]).inc();
         }
