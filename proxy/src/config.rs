@@ -70,6 +70,10 @@ pub const NEED_RESTART: &[&str] = &[
     "telemetry.access_log.file",
     "telemetry.access_log.addresses",
     "telemetry.access_log.lines_max",
+    "telemetry.traces.endpoint",
+    "telemetry.traces.sample_percent",
+    "telemetry.traces.spans_max",
+    "telemetry.traces.timeout_ms",
 ];
 
 /// What a program that runs with one configuration takes of another: everything but the keys that need a restart.

@@ -10,6 +10,7 @@ use crate::admit::client_address::ClientAddress;
 use crate::dispatch::Permit;
 use crate::forward::attempts::Attempts;
 use crate::respond::compression::Encoder;
+use crate::telemetry::traces::Traced;
 
 /// How a request came to the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Context {
     pub request_id: String,
     /// Its trace.
     pub traceparent: String,
+    /// Its span, if it has one.
+    pub traced: Option<Traced>,
     /// How it came.
     pub arrival: Arrival,
     /// What `Strict-Transport-Security` says.
@@ -62,6 +65,7 @@ impl Context {
             begun,
             request_id: String::new(),
             traceparent: String::new(),
+            traced: None,
             arrival: Arrival {
                 ip: None,
                 is_tls: false,

@@ -18,6 +18,7 @@ use crate::forward::{UpstreamClient, Upstreams};
 use crate::respond::Respond;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::traces::Traces;
 
 /// The running edge: immutable settings and the stages at work. With other settings there is another one
 /// ([`crate::live`]), which shares what must outlive them.
@@ -32,6 +33,8 @@ pub struct Edge {
     pub metrics: Arc<Metrics>,
     /// One line a request.
     pub access_log: Arc<AccessLog>,
+    /// Spans of requests.
+    pub traces: Arc<Traces>,
     /// Who may pass.
     pub admit: Admit,
     /// What is answered from memory.
@@ -81,6 +84,7 @@ impl Edge {
         let access_log = AccessLog::start(&config.telemetry.access_log, Arc::clone(&metrics))?;
         Ok(Self {
             access_log: Arc::new(access_log),
+            traces: Arc::new(Traces::start(&config.telemetry.traces, &metrics)?),
             admit: Admit::new(config.admit.clone(), clock.clone())?,
             respond: Respond::new(&config.respond),
             strict_transport: strict_transport(&config),
@@ -112,6 +116,7 @@ impl Edge {
             upstreams: Arc::new(upstreams),
             started: self.started,
             access_log: Arc::clone(&self.access_log),
+            traces: Arc::clone(&self.traces),
             cache: Arc::clone(&self.cache),
             dispatch: Arc::clone(&self.dispatch),
             fetch_from: Arc::clone(&self.fetch_from),

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::request;
 use crate::telemetry::access_log::Line;
+use crate::telemetry::traces::Span;
 
 /// Counts a request and writes its line.
 pub fn record(edge: &Edge, request: &Parts, context: &Context, status: u16, bytes: usize) {
@@ -18,6 +19,24 @@ pub fn record(edge: &Edge, request: &Parts, context: &Context, status: u16, byte
     edge.metrics
         .requests
         .count(&request.method, status, took, by_origin);
+    if let Some(traced) = &context.traced {
+        edge.traces.end(&Span {
+            traceparent: &context.traceparent,
+            traced,
+            lasted: (context.begun, now),
+            origin: context
+                .attempts
+                .last()
+                .map(|server| (server, context.attempts.asked)),
+            method: request.method.as_str(),
+            scheme: context.arrival.scheme(),
+            host: request::host(request),
+            path: request.uri.path(),
+            status,
+            cache: context.cache_status.as_deref(),
+            request_id: &context.request_id,
+        });
+    }
     if !edge.access_log.is_on() {
         return;
     }

@@ -46,13 +46,14 @@ pub fn identify(edge: &Edge, fields: &HeaderMap, arrival: Arrival, context: &mut
     context.request_id = own.map_or_else(request_id::generate, str::to_owned);
     let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
     context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
+    context.traced = edge.traces.begin(&mut context.traceparent, trace.is_some());
     context.arrival = arrival;
     context.strict_transport = edge.strict_transport.clone().filter(|_| arrival.is_tls);
     context.client = edge.admit.client(arrival.ip, fields);
 }
 
 /// Decides whether a request passes.
-pub fn admit(edge: &Edge, request: &Parts, context: &Context) -> Admission {
+pub fn admit<'a>(edge: &'a Edge, request: &Parts, context: &Context) -> Admission<'a> {
     edge.admit.decide(&Visitor {
         method: &request.method,
         path: request.uri.path(),

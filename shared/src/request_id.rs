@@ -37,6 +37,11 @@ pub fn generate_traceparent() -> String {
     )
 }
 
+/// A new id of a span (W3C Trace Context): 64 random bits as 16 lower-case hexadecimal digits.
+pub fn generate_span_id() -> String {
+    hexadecimal(&drawn::<8>())
+}
+
 /// Whether a `traceparent` is of version 00 and well formed, with ids that are not all zero.
 ///
 /// ```

@@ -38,6 +38,8 @@ async fn beyond_its_budget_a_client_is_told_when_to_come_back() -> Result<()> {
         assert_eq!(ask(address).await?.status, 200);
     }
     assert_eq!(ask("2001:db8::4").await?.status, 429);
+    let counted = "crackers_edge_admit_refused_total{reason=\"rate_limit:reads\"}";
+    assert_eq!(shop.edge_metric(counted).await?, 2.0);
     Ok(())
 }
 

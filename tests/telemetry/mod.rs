@@ -2,6 +2,7 @@
 
 mod admin;
 mod reload;
+mod traces;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::stack::{Setup, Stack};

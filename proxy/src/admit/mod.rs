@@ -133,11 +133,11 @@ pub struct Visitor<'a> {
 pub type Fields = Vec<(HeaderName, HeaderValue)>;
 
 /// What becomes of a request.
-pub enum Admission {
+pub enum Admission<'a> {
     /// It passes; its answer carries these fields.
     Passes(Fields),
     /// It does not; the reason is a metric label.
-    Refused(Problem, &'static str),
+    Refused(Problem, &'a str),
     /// It was a preflight, and this is its answer's fields.
     Preflight(Fields),
 }
@@ -147,6 +147,8 @@ pub struct Admit {
     config: Config,
     clock: Clock,
     limiters: Vec<RateLimiter>,
+    /// What the metric of refusals says of each budget.
+    used_up: Vec<String>,
     session_keys: Keys,
     /// What the admin interface says of the mode.
     pub switch: Arc<Switch>,
@@ -183,10 +185,13 @@ impl Admit {
             }
         };
         let limiters = config.rate_limits.iter().map(limiter).collect();
+        let names = config.rate_limits.iter().map(|limit| limit.name.clone());
+        let used_up: Vec<_> = names.map(|name| format!("rate_limit:{name}")).collect();
         Ok(Self {
             config,
             clock,
             limiters,
+            used_up,
             session_keys,
             switch: before
                 .map(|before| Arc::clone(&before.switch))
@@ -237,7 +242,7 @@ impl Admit {
     }
 
     /// Decides on one request.
-    pub fn decide(&self, visitor: &Visitor<'_>) -> Admission {
+    pub fn decide(&self, visitor: &Visitor<'_>) -> Admission<'_> {
         if let Some((problem, reason)) = self.keeps_out(visitor) {
             return Admission::Refused(problem, reason);
         }
@@ -261,7 +266,7 @@ impl Admit {
         let mut fields = cors::fields(&self.config.cors, visitor.headers);
         match self.limit(visitor) {
             Some(Ok(limited)) => fields.extend(limited),
-            Some(Err(problem)) => return Admission::Refused(*problem, "rate_limit"),
+            Some(Err((problem, reason))) => return Admission::Refused(*problem, reason),
             None => {}
         }
         Admission::Passes(fields)
@@ -277,7 +282,7 @@ impl Admit {
     }
 
     /// Counts the request in its budget, if it has one and an address.
-    fn limit(&self, visitor: &Visitor<'_>) -> Option<Result<Fields, Box<Problem>>> {
+    fn limit(&self, visitor: &Visitor<'_>) -> Option<Result<Fields, (Box<Problem>, &str)>> {
         let place = self
             .config
             .rate_limits
@@ -328,7 +333,8 @@ impl Admit {
             .fold(problem.retry_after(retry), |problem, (name, value)| {
                 problem.with(name, Some(value))
             });
-        Some(Err(Box::new(problem)))
+        let reason = self.used_up.get(place).map_or("rate_limit", String::as_str);
+        Some(Err((Box::new(problem), reason)))
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Metrics {
     pub http2_ended: IntCounterVec,
     /// How far the shop is open: 0 open, 1 read only, 2 maintenance.
     pub mode: IntGauge,
-    /// Requests kept out, by reason.
+    /// Requests kept out, by reason; that of a budget used up has its name in it.
     pub refused: IntCounterVec,
     /// Look-ups, by outcome.
     pub cache_requests: IntCounterVec,
@@ -93,6 +93,8 @@ pub struct Metrics {
     pub requests: Requests,
     /// Configurations taken anew, or refused.
     pub reloads: IntCounterVec,
+    /// Spans, by what became of them: sent, failed or dropped.
+    pub spans: IntCounterVec,
     /// Log lines dropped because the writer was behind.
     pub access_log_dropped: IntCounter,
     /// Resident memory.
@@ -254,6 +256,7 @@ impl Metrics {
                 "Configurations taken anew, or refused",
                 &["outcome"],
             ),
+            spans: counters("telemetry_spans_total", "Spans of traces", &["outcome"]),
             access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
             memory_bytes: gauge("telemetry_memory_bytes", "Resident memory"),
             registry,

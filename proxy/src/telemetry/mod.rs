@@ -5,6 +5,7 @@ pub mod admin;
 mod metrics;
 mod orders;
 mod requests;
+pub mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub struct Config {
     pub admin_token_file: PathBuf,
     /// One JSON line a request.
     pub access_log: AccessLogConfig,
+    /// Where spans are sent.
+    pub traces: traces::TracesConfig,
 }
 
 /// One JSON line a request.
@@ -55,6 +58,7 @@ impl Config {
         if let Err(error) = check_filter(&self.log_filter) {
             problems.add(format!("{path}.log_filter"), error.to_string());
         }
+        self.traces.check(&format!("{path}.traces"), problems);
         problems.require(
             self.access_log.lines_max > 0,
             format!("{path}.access_log.lines_max"),
