@@ -15,7 +15,7 @@ use proptest::prelude::*;
 /// A target's name, and what it runs.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 13] = [
     ("head", checks::head),
     ("configuration", checks::configuration),
     ("cache_key", checks::cache_key),
@@ -27,6 +27,8 @@ const TARGETS: [Target; 11] = [
     ("vary", checks::vary),
     ("client_address", checks::client_address),
     ("proxy_protocol", checks::proxy_protocol),
+    ("answer_head", checks::answer_head),
+    ("path", checks::path),
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

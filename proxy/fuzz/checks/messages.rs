@@ -1,4 +1,4 @@
-//! What clients send.
+//! What clients and origins send.
 
 use std::io::Cursor;
 
@@ -6,7 +6,9 @@ use crackers_proxy::accept::body::Follower;
 use crackers_proxy::accept::head::{self, Framing};
 use crackers_proxy::accept::proxy_protocol;
 use crackers_proxy::admit::client_address;
-use http::{HeaderMap, HeaderValue, header};
+use crackers_proxy::forward::http1::head as answer;
+use crackers_proxy::path_pattern;
+use http::{HeaderMap, HeaderValue, Method, header};
 use pingora::protocols::http::ServerSession;
 
 use super::fields;
@@ -160,4 +162,84 @@ pub(crate) fn proxy_protocol(bytes: &[u8]) {
         assert_eq!(own[port..port + 2], client.port().to_be_bytes());
         assert_eq!(client.ip(), client.ip().to_canonical());
     }
+}
+
+/// A head of an answer that is taken is whole, ends where httparse finds its end, and names nothing of the connection. The first
+/// byte says what was asked.
+pub(crate) fn answer_head(bytes: &[u8]) {
+    let Some((asked, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let asked = if asked % 2 == 0 {
+        Method::GET
+    } else {
+        Method::HEAD
+    };
+    let Ok(Some((length, head))) = answer::judge(bytes, &asked) else {
+        return;
+    };
+    assert!(bytes[..length].ends_with(b"\r\n\r\n"));
+    let mut space = [httparse::EMPTY_HEADER; 128];
+    let mut parsed = httparse::Response::new(&mut space);
+    let status = parsed.parse(&bytes[..length]);
+    assert_eq!(status, Ok(httparse::Status::Complete(length)));
+    assert_eq!(parsed.code, Some(head.status.as_u16()));
+    let count = |name: &str| {
+        let fields = parsed.headers.iter();
+        fields
+            .filter(|field| field.name.eq_ignore_ascii_case(name))
+            .count()
+    };
+    assert!(count("content-length") + count("transfer-encoding") <= 1);
+    for name in [
+        "connection",
+        "transfer-encoding",
+        "upgrade",
+        "keep-alive",
+        "te",
+        "trailer",
+    ] {
+        assert!(!head.fields.contains_key(name), "{name}");
+    }
+    assert!(!head.keeps_connection || head.framing != answer::Framing::UntilClose);
+    assert!(asked == Method::GET || head.framing == answer::Framing::Empty);
+    for cut in 0..length {
+        assert!(
+            !matches!(answer::judge(&bytes[..cut], &asked), Ok(Some(_))),
+            "{cut}"
+        );
+    }
+}
+
+/// A path that a rule names fits it in every disguise, each byte of which is chosen by one of these.
+pub(crate) fn path(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for pattern in ["/api/admin/**", "/api/orders/*/pay", "/**"] {
+        let fits = path_pattern::matches(pattern, &text);
+        assert!(
+            !fits || path_pattern::matches_however_read(pattern, &text),
+            "{text:?}"
+        );
+    }
+    let mut disguised = String::new();
+    let mut choices = bytes.iter().copied().chain(std::iter::repeat(0));
+    for letter in "/api/admin/orders".chars() {
+        let code = u32::from(letter);
+        match (letter, choices.next().unwrap_or(0) % 8) {
+            ('/', 1) => disguised.push_str("//"),
+            ('/', 2) => disguised.push_str("/./"),
+            ('/', 3) => disguised.push_str("/x/../"),
+            ('/', 4) => disguised.push_str("/x/%2e%2E/"),
+            ('/', 5) if !disguised.is_empty() => disguised.push('\\'),
+            ('/', 6) if !disguised.is_empty() => disguised.push_str(";a=b/"),
+            ('/', _) => disguised.push('/'),
+            (_, 1) => disguised.push_str(&format!("%{code:02x}")),
+            (_, 2) => disguised.push_str(&format!("%{code:02X}")),
+            (_, _) => disguised.push(letter),
+        }
+    }
+    assert!(
+        path_pattern::matches_however_read("/api/admin/**", &disguised),
+        "{disguised}"
+    );
 }

@@ -10,7 +10,7 @@ use crackers_shared::config_file::{self, Sources};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) use answers::{accept_encoding, cache_key, cache_policy, range, stored, vary};
-pub(crate) use messages::{body, client_address, head, proxy_protocol};
+pub(crate) use messages::{answer_head, body, client_address, head, path, proxy_protocol};
 
 /// A configuration that is taken says the same when it is written down and read again, and can be reloaded.
 pub(crate) fn configuration(bytes: &[u8]) {
