@@ -45,6 +45,8 @@ pub struct Edge {
     pub upstreams: Arc<Upstreams>,
     /// The same for fetches of the cache, which belong to no one request.
     fetch_from: Arc<ArcSwap<Upstreams>>,
+    /// The connections to origins that are not Pingora's.
+    pub http1: Arc<Http1>,
     /// What every answer carries.
     pub respond: Respond,
     /// What `Strict-Transport-Security` says on answers over TLS; browsers mind it there only (RFC 6797 7.2).
@@ -74,7 +76,11 @@ impl Edge {
             config.forward.answer_head_bytes_max,
             &metrics,
         ));
-        let client = UpstreamClient::new(http1, Arc::clone(&fetch_from), Arc::clone(&dispatch));
+        let client = UpstreamClient::new(
+            Arc::clone(&http1),
+            Arc::clone(&fetch_from),
+            Arc::clone(&dispatch),
+        );
         let cache = Cache::new(
             config.cache.clone(),
             clock.clone(),
@@ -92,6 +98,7 @@ impl Edge {
             cache,
             dispatch,
             upstreams,
+            http1,
             fetch_from,
             metrics,
             clock,
@@ -119,6 +126,7 @@ impl Edge {
             traces: Arc::clone(&self.traces),
             cache: Arc::clone(&self.cache),
             dispatch: Arc::clone(&self.dispatch),
+            http1: Arc::clone(&self.http1),
             fetch_from: Arc::clone(&self.fetch_from),
             metrics,
             clock,

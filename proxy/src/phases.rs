@@ -17,10 +17,9 @@ use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_event_stream;
 use crate::forward::group::{Asker, Failed};
-use crate::forward::headers;
 use crate::live::Live;
 use crate::record;
-use crate::request;
+use crate::request::{self, STAYS_ON_CONNECTION};
 use crate::respond::compression::Encoder;
 use crate::respond::send;
 
@@ -106,13 +105,10 @@ impl ProxyHttp for Phases {
     ) -> Box<Error> {
         let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
-        request::failed(edge, session, context);
-        error.set_retry(request::may_retry(
-            edge,
-            session,
-            context,
-            Failed::Otherwise,
-        ));
+        let request = session.req_header();
+        request::failed(edge, request, context);
+        let may_retry = request::may_retry(edge, request, context, Failed::Otherwise);
+        error.set_retry(may_retry);
         error
     }
 
@@ -123,7 +119,15 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         body_watch::begin();
-        request::prepare(session, upstream, &one.context)
+        for name in &STAYS_ON_CONNECTION {
+            if name != header::CONNECTION {
+                upstream.remove_header(name);
+            }
+        }
+        for (name, value) in request::prepare(session.req_header(), &one.context) {
+            upstream.insert_header(name, value)?;
+        }
+        Ok(())
     }
 
     fn error_while_proxy(
@@ -145,7 +149,7 @@ impl ProxyHttp for Phases {
         if is_repeatable && reused {
             context.attempts.forget_last();
         } else if is_origins {
-            request::failed(edge, session, context);
+            request::failed(edge, session.req_header(), context);
         }
         let failed = match error.etype() {
             ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
@@ -153,7 +157,7 @@ impl ProxyHttp for Phases {
             }
             _ => Failed::Otherwise,
         };
-        let may_retry = || request::may_retry(edge, session, context, failed);
+        let may_retry = || request::may_retry(edge, session.req_header(), context, failed);
         error.set_retry(is_repeatable && (reused || may_retry()));
         error
     }
@@ -166,16 +170,18 @@ impl ProxyHttp for Phases {
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
         let mut fields = answer.headers.clone();
-        request::answered(edge, session, context, answer);
+        let request = session.req_header();
+        request::answered(edge, request, context, (answer.status, &fields));
         let is_stream = is_event_stream(&fields);
         if is_stream || answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // It may last for hours: it keeps no slot.
             context.permit = None;
         }
-        let request = session.req_header();
         if request.method != http::Method::HEAD {
             let least = edge.respond.compress_bytes_min;
             context.encoder = Encoder::start(&request.headers, answer.status, &mut fields, least);
+        } else {
+            fields.remove(header::TRANSFER_ENCODING);
         }
         if context.encoder.is_some() && request.version == http::Version::HTTP_11 {
             fields.insert(
@@ -184,9 +190,7 @@ impl ProxyHttp for Phases {
             );
         }
         edge.respond.finish(&mut fields, &context.fields());
-        let version = answer.version;
         *answer = send::head(answer.status, &fields)?;
-        answer.set_version(version);
         Ok(())
     }
 
@@ -233,18 +237,8 @@ impl ProxyHttp for Phases {
         }
         let request = session.req_header();
         if let Some(answer) = session.response_written() {
-            request::learn(edge, request, answer);
+            request::learn(edge, request, answer.status, &answer.headers);
         }
         record::record(edge, request, context, status, session.body_bytes_sent());
     }
 }
-
-/// Fields of the client's connection are not the origin's business; what frames the body stays.
-pub(crate) const STAYS_ON_CONNECTION: [&str; 4] = [
-    "keep-alive",
-    "te",
-    "proxy-authorization",
-    "proxy-connection",
-];
-
-pub(crate) use headers::{Provenance, provenance};

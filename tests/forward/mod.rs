@@ -1,6 +1,8 @@
 //! Stage `forward`: several origins, ids on their way.
 
 mod balancing;
+mod failing;
+mod plain;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,4 +14,5 @@ pub mod raw;
 pub mod recording_origin;
 pub mod redis_server;
 pub mod replica_set;
+pub mod scripted;
 pub mod stack;

@@ -1,13 +1,14 @@
 //! A client's connection, as Pingora sees it: exactly one judged message at a time. What a client sends beyond the
 //! message that is being answered stays here, unread, until its own head has been judged.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -160,6 +161,55 @@ impl Connection {
         self.socket.flush().await
     }
 
+    /// How many bytes have arrived behind a head that was read.
+    pub(super) fn arrived_behind(&self, head_bytes: usize) -> &[u8] {
+        self.incoming.get(head_bytes..).unwrap_or_default()
+    }
+
+    /// Takes a message that has arrived whole away; its body.
+    pub(super) fn take_whole(&mut self, head_bytes: usize, body_bytes: usize) -> Bytes {
+        self.incoming.advance(head_bytes);
+        self.incoming.split_to(body_bytes).freeze()
+    }
+
+    /// Sends these one behind the other, in one write where the socket takes it.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(super) async fn send_all(&mut self, parts: [&[u8]; 3]) -> io::Result<()> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut sent = 0;
+        while sent < length {
+            let mut skip = sent;
+            let left = parts.map(|part| {
+                let skipped = skip.min(part.len());
+                skip -= skipped;
+                IoSlice::new(&part[skipped..])
+            });
+            let written = self.socket.write_vectored(&left).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            sent += written;
+        }
+        self.socket.flush().await
+    }
+
+    /// Resolves when the client has ended the connection, also when that is only his half of it. What he sends meanwhile is
+    /// kept for later, up to a bound.
+    pub(super) async fn gone(&mut self) {
+        std::future::poll_fn(|context| {
+            while self.incoming.len() < AHEAD_BYTES_MAX {
+                match ready!(self.poll_more(context)) {
+                    Ok(bytes) if bytes > 0 => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Sends bytes as they are and closes the connection for good.
     pub async fn answer_and_close(mut self, answer: &[u8]) {
         // A client that is gone needs no answer.
@@ -167,6 +217,12 @@ impl Connection {
             let _ = AsyncWriteExt::shutdown(&mut self).await;
             self.drain().await;
         }
+    }
+
+    /// Closes the connection for good, after an answer that said so or that could not be ended.
+    pub(super) async fn close(mut self) {
+        // The client may be gone already.
+        let _ = AsyncWriteExt::shutdown(&mut self).await;
     }
 
     /// Reads away a little of what the client is still sending: closing with bytes unread resets the connection, and
@@ -193,8 +249,8 @@ impl Connection {
     }
 
     fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; READ_BYTES];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
         self.incoming.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))

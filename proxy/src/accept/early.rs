@@ -7,7 +7,6 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pingora::protocols::http::date::get_cached_date;
 
 use crackers_shared::headers;
 
@@ -17,7 +16,8 @@ use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::record;
 use crate::request;
-use crate::respond::stored::{Choice, write_field};
+use crate::respond::head::{write_end, write_field};
+use crate::respond::stored::Choice;
 
 /// Fields that ask for more than a stored answer, or of which two programs might think differently.
 const NOT_PLAIN: [&str; 13] = [
@@ -131,9 +131,7 @@ pub(super) fn find(
 fn end_of_head(context: &Context) -> Bytes {
     let mut text = BytesMut::with_capacity(384);
     context.each_field(|name, value| write_field(&mut text, name, value));
-    text.put_slice(b"Date: ");
-    text.put_slice(get_cached_date().as_bytes());
-    text.put_slice(b"\r\nConnection: keep-alive\r\n\r\n");
+    write_end(&mut text, false);
     text.freeze()
 }
 
@@ -144,10 +142,7 @@ fn plain<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(Method, Uri, &'a str
         "HEAD" => Method::HEAD,
         _ => return None,
     };
-    let target = parsed.path.filter(|path| path.starts_with('/'))?;
-    if parsed.version != Some(1) || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-        return None;
-    }
+    let uri = target(parsed)?;
     let mut host = None;
     for field in parsed.headers.iter() {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
@@ -159,8 +154,17 @@ fn plain<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(Method, Uri, &'a str
             return None;
         }
     }
-    let uri = Uri::from(PathAndQuery::try_from(target).ok()?);
     Some((method, uri, host?))
+}
+
+/// The target of a request that cannot be read in two ways.
+pub(super) fn target(parsed: &httparse::Request<'_, '_>) -> Option<Uri> {
+    let target = parsed.path.filter(|path| path.starts_with('/'))?;
+    let is_plain = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if parsed.version != Some(1) || !is_plain {
+        return None;
+    }
+    Some(Uri::from(PathAndQuery::try_from(target).ok()?))
 }
 
 /// The request as every stage looks at it.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
 use super::head::{self, Framing, Refusal};
+use super::plain::{self, Plain};
 use super::socket::Socket;
 use crate::edge::Edge;
 use crate::live::Live;
@@ -78,10 +79,10 @@ pub(super) async fn serve(
         let config = &edge.config.accept;
         let is_stopping = *stop.borrow();
         match judge_next(&mut connection, &edge, is_stopping).await {
-            Ok(None) => {}
-            Ok(Some(hit)) => {
-                if !send(&mut connection, &edge, &hit).await {
-                    return;
+            Ok(Next::Pingora) => {}
+            Ok(next) => {
+                if !answer(&mut connection, &edge, next, &stop).await {
+                    return connection.close().await;
                 }
                 continue;
             }
@@ -115,6 +116,21 @@ pub(super) async fn change(mut changes: watch::Receiver<()>) -> watch::Receiver<
     changes
 }
 
+/// Answers a request without Pingora; says whether the connection goes on.
+async fn answer(
+    connection: &mut Connection,
+    edge: &Edge,
+    next: Next,
+    stop: &watch::Receiver<bool>,
+) -> bool {
+    match next {
+        Next::Hit(hit) => send(connection, edge, &hit).await,
+        // In a box of its own: a connection that waits for a request has no room to keep for it.
+        Next::Plain(plain) => Box::pin(plain::answer(connection, edge, plain, stop)).await,
+        Next::Pingora => true,
+    }
+}
+
 /// Sends what was found in the cache; says whether the client is still there.
 async fn send(connection: &mut Connection, edge: &Edge, hit: &Hit) -> bool {
     let limit = Duration::from_millis(edge.config.accept.body_timeout_ms);
@@ -123,12 +139,22 @@ async fn send(connection: &mut Connection, edge: &Edge, hit: &Hit) -> bool {
     matches!(sent, Ok(Ok(())))
 }
 
-/// Reads and judges the next head, and looks whether its answer is at hand; `Err(None)` when there is nobody to answer.
+/// Who answers a request.
+enum Next {
+    /// The cache, here and now.
+    Hit(Box<Hit>),
+    /// The stages, without Pingora.
+    Plain(Box<Plain>),
+    /// The stages, called by Pingora, which sees the message.
+    Pingora,
+}
+
+/// Reads and judges the next head, and looks who answers it; `Err(None)` when there is nobody to answer.
 async fn judge_next(
     connection: &mut Connection,
     edge: &Edge,
     is_stopping: bool,
-) -> Result<Option<Box<Hit>>, Option<Refusal>> {
+) -> Result<Next, Option<Refusal>> {
     let config = &edge.config.accept;
     let deadline = Duration::from_millis(config.head_timeout_ms);
     let head_bytes = match within(deadline, connection.read_head(config.head_bytes_max)).await {
@@ -138,13 +164,23 @@ async fn judge_next(
         Err(_) => return Err(Some(TOO_SLOW)),
     };
     let bytes = connection.head(head_bytes);
-    let (framing, hit) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
-        let may = config.serve_hits_early && !is_stopping && framing == Framing::Empty;
-        may.then(|| early::find(edge, request, head_bytes, connection.arrival()))?
+    let arrived = connection.arrived_behind(head_bytes);
+    let (framing, next) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
+        if is_stopping {
+            return None;
+        }
+        let may_hit = config.serve_hits_early && framing == Framing::Empty;
+        let hit = may_hit.then(|| early::find(edge, request, head_bytes, connection.arrival()));
+        if let Some(hit) = hit.flatten() {
+            return Some(Next::Hit(hit));
+        }
+        let may_be_plain = config.forward_plain_requests;
+        let plain = may_be_plain.then(|| plain::take(request, head_bytes, framing, arrived));
+        plain.flatten().map(Next::Plain)
     })
     .map_err(Some)?;
-    if hit.is_some() {
-        return Ok(hit);
+    if let Some(next) = next {
+        return Ok(next);
     }
     let begun = connection.begin(head_bytes, framing, config.body_bytes_max);
     begun.map_err(|bad| {
@@ -153,7 +189,7 @@ async fn judge_next(
             reason: bad.0,
         })
     })?;
-    Ok(None)
+    Ok(Next::Pingora)
 }
 
 async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {

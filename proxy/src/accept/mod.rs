@@ -9,6 +9,7 @@ mod front;
 pub mod head;
 mod http2;
 mod listener;
+mod plain;
 pub mod proxy_protocol;
 mod socket;
 pub mod tls;
@@ -52,6 +53,8 @@ pub struct Config {
     pub body_timeout_ms: u64,
     /// Whether plain requests for what is fresh in the cache are answered without Pingora. The answers are the same.
     pub serve_hits_early: bool,
+    /// Whether plain requests for anything else are forwarded without Pingora. The answers are the same.
+    pub forward_plain_requests: bool,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
     /// The largest request body, in bytes.

@@ -35,6 +35,11 @@ pub(super) fn of_fetch(error: &FetchError) -> Problem {
     }
 }
 
+/// Of a path that no origin is behind.
+pub(super) fn nothing_there() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+}
+
 fn too_slow() -> Problem {
     Problem::new(
         StatusCode::GATEWAY_TIMEOUT,
@@ -60,9 +65,7 @@ pub fn problem(error: &Error) -> Problem {
             "malformed_request",
             "The request's body is too large.",
         ),
-        (ErrorType::HTTPStatus(404), _) => {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
-        }
+        (ErrorType::HTTPStatus(404), _) => nothing_there(),
         (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => too_slow(),
         (
             ErrorType::ConnectTimedout

@@ -1,6 +1,8 @@
 //! Stage `respond`: what every answer carries, and the edge's own answers. Knows nothing of where an answer came from.
 
+mod client;
 pub mod compression;
+pub mod head;
 pub mod negotiation;
 mod problem;
 pub mod send;
@@ -17,6 +19,7 @@ use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
 
 use crate::forward::headers::INTERNAL;
+pub use client::{Client, Head};
 pub use problem::Problem;
 
 /// Settings of stage `respond`.
@@ -94,8 +97,8 @@ impl Respond {
         &self.security
     }
 
-    /// Every field that an answer must or must not carry, whoever made it.
-    pub fn finish(&self, fields: &mut HeaderMap, own: &[(HeaderName, HeaderValue)]) {
+    /// Takes out what no client sees of an origin.
+    fn remove_internal(&self, fields: &mut HeaderMap) {
         for name in INTERNAL.iter().chain(&[
             http::header::SERVER,
             HeaderName::from_static("x-powered-by"),
@@ -105,6 +108,11 @@ impl Respond {
         if !self.further_cdn {
             fields.remove(&headers::CDN_CACHE_CONTROL);
         }
+    }
+
+    /// Every field that an answer must or must not carry, whoever made it.
+    pub fn finish(&self, fields: &mut HeaderMap, own: &[(HeaderName, HeaderValue)]) {
+        self.remove_internal(fields);
         for (name, value) in &self.security {
             fields.insert(name, value.clone());
         }

@@ -1,17 +1,21 @@
 //! Writes an answer of the edge itself to the client: an entry of the cache, a fetched stream, a problem.
 
+use std::pin::Pin;
+use std::task::Poll;
+
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::poll;
+use futures_util::stream::{BoxStream, Peekable, StreamExt as _};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
-use pingora_proxy::Session;
 
+use super::client::{Client, Head};
 use super::compression::Encoder;
 use super::stored::Choice;
 use super::{Problem, Respond};
 use crate::cache::entry::Entry;
-use crate::cache::fetch::Fetched;
+use crate::cache::fetch::{FetchError, Fetched};
 use crate::context::Context;
 
 /// A response head of Pingora's from a status and fields.
@@ -33,16 +37,16 @@ impl Respond {
     /// When the client is gone.
     pub async fn send_entry(
         &self,
-        session: &mut Session,
+        client: &mut impl Client,
         context: &mut Context,
         entry: &Entry,
         now: i64,
     ) -> Result<()> {
         context.age_seconds = Some(entry.age_seconds(now));
-        let request = session.req_header();
+        let request = client.request();
         let choice = Choice::of(request, entry);
         let body = choice.body(&request.method);
-        self.send(session, context, choice.status(), choice.fields(), body)
+        self.send(client, context, choice.status(), choice.fields(), body)
             .await
     }
 
@@ -52,16 +56,16 @@ impl Respond {
     /// When the client is gone.
     pub async fn send_problem(
         &self,
-        session: &mut Session,
+        client: &mut impl Client,
         context: &Context,
         problem: &Problem,
     ) -> Result<()> {
-        let accept = session.req_header().headers.get(header::ACCEPT);
+        let accept = client.request().headers.get(header::ACCEPT);
         let (mut fields, body) = problem.render(accept, &context.request_id);
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let is_head = session.req_header().method == Method::HEAD;
+        let is_head = client.request().method == Method::HEAD;
         self.send(
-            session,
+            client,
             context,
             problem.status,
             fields,
@@ -76,20 +80,22 @@ impl Respond {
     /// When the client is gone.
     pub async fn send(
         &self,
-        session: &mut Session,
+        client: &mut impl Client,
         context: &Context,
         status: StatusCode,
-        mut fields: HeaderMap,
+        fields: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<()> {
-        self.finish(&mut fields, &context.fields());
-        session
-            .write_response_header(Box::new(head(status, &fields)?), body.is_none())
-            .await?;
-        if let Some(body) = body {
-            session.write_response_body(Some(body), true).await?;
+        let head = Head {
+            status,
+            fields,
+            is_end: body.is_none(),
+        };
+        client.send_head(self, context, head).await?;
+        match body {
+            Some(body) => client.send_part(Some(body), true).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A fetched answer as it arrives, compressed on the way where that is worth it.
@@ -98,49 +104,79 @@ impl Respond {
     /// When the client is gone or the origin breaks off; the connection ends then.
     pub async fn send_stream(
         &self,
-        session: &mut Session,
+        client: &mut impl Client,
         context: &Context,
         fetched: Fetched,
     ) -> Result<()> {
         let Fetched {
             status,
             headers: mut fields,
-            mut body,
+            body,
         } = fetched;
-        let is_head = session.req_header().method == Method::HEAD;
-        let request = &session.req_header().headers;
+        let request = client.request();
+        let is_head = request.method == Method::HEAD;
         let mut encoder = if is_head {
             None
         } else {
-            Encoder::start(request, status, &mut fields, self.compress_bytes_min)
+            Encoder::start(
+                &request.headers,
+                status,
+                &mut fields,
+                self.compress_bytes_min,
+            )
         };
-        if !fields.contains_key(header::CONTENT_LENGTH) && !is_head {
-            fields.insert(
-                header::TRANSFER_ENCODING,
-                HeaderValue::from_static("chunked"),
-            );
+        let is_end = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if !fields.contains_key(header::CONTENT_LENGTH) && !is_end {
+            let chunked = HeaderValue::from_static("chunked");
+            fields.insert(header::TRANSFER_ENCODING, chunked);
         }
-        self.finish(&mut fields, &context.fields());
-        session
-            .write_response_header(Box::new(head(status, &fields)?), is_head)
-            .await?;
-        if is_head {
+        let head = Head {
+            status,
+            fields,
+            is_end,
+        };
+        client.send_head(self, context, head).await?;
+        if is_end {
             return Ok(());
         }
-        while let Some(part) = body.next().await {
-            let part = part
-                .map_err(|error| Error::because(ErrorType::ReadError, "from the origin", error))?;
-            let part = encoder
-                .as_mut()
-                .map_or_else(|| part.clone(), |encoder| encoder.push(Some(&part), false));
+        let mut body = body.peekable();
+        while let Some(part) = next(client, &mut body).await? {
+            // What is known to be the last part leaves together with the end.
+            let is_last = matches!(poll!(Pin::new(&mut body).peek()), Poll::Ready(None));
+            let part = match &mut encoder {
+                Some(encoder) => encoder.push(Some(&part), is_last),
+                None => part,
+            };
+            if is_last {
+                let last = Some(part).filter(|part| !part.is_empty());
+                return client.send_part(last, true).await;
+            }
             if !part.is_empty() {
-                session.write_response_body(Some(part), false).await?;
+                client.send_part(Some(part), false).await?;
             }
         }
-        let last = encoder
-            .as_mut()
-            .map(|encoder| encoder.push(None, true))
-            .filter(|last| !last.is_empty());
-        session.write_response_body(last, true).await
+        let last = encoder.map(|mut encoder| encoder.push(None, true));
+        let last = last.filter(|last| !last.is_empty());
+        client.send_part(last, true).await
     }
 }
+
+/// The next part of a body; what was sent so far goes out while it is waited for.
+async fn next(client: &mut impl Client, body: &mut Parts) -> Result<Option<Bytes>> {
+    let part = match poll!(body.next()) {
+        Poll::Ready(part) => part,
+        Poll::Pending => {
+            client.flush().await?;
+            tokio::select! {
+                biased;
+                part = body.next() => part,
+                () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+            }
+        }
+    };
+    let broken = |error| Error::because(ErrorType::ReadError, "from the origin", error);
+    part.transpose().map_err(broken)
+}
+
+/// A body as it arrives.
+type Parts = Peekable<BoxStream<'static, std::result::Result<Bytes, FetchError>>>;

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::head::write_status;
 use super::negotiation::{self, Coding};
 use super::{Respond, send};
 use crate::cache::entry::Entry;
@@ -230,28 +231,12 @@ impl Respond {
             fields.remove(name);
         }
         let mut text = BytesMut::with_capacity(512);
-        text.put_slice(b"HTTP/1.1 ");
-        text.put_slice(status.as_str().as_bytes());
-        text.put_u8(b' ');
-        text.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        text.put_slice(b"\r\n");
+        write_status(&mut text, status);
         send::head(status, &fields)
             .ok()?
             .header_to_h1_wire(&mut text);
         Some(text.freeze())
     }
-}
-
-/// Writes one field as Pingora would.
-pub fn write_field(text: &mut BytesMut, name: &HeaderName, value: &[u8]) {
-    let spelled = match *name {
-        header::AGE => "Age",
-        ref name => name.as_str(),
-    };
-    text.put_slice(spelled.as_bytes());
-    text.put_slice(b": ");
-    text.put_slice(value);
-    text.put_slice(b"\r\n");
 }
 
 #[cfg(test)]

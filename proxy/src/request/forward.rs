@@ -1,0 +1,164 @@
+//! A request on its way to an origin, and what its answer means for the stages: the same whoever talks to the origin.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pingora::{Error, ErrorType, Result};
+
+use super::failures::{nothing_there, of_fetch};
+use super::host;
+use crate::cache::{self, invalidation};
+use crate::context::Context;
+use crate::edge::Edge;
+use crate::forward::client::{self, Route};
+use crate::forward::group::{Asker, Failed, Group};
+use crate::forward::headers::{Provenance, provenance};
+use crate::forward::http1::Outgoing;
+use crate::respond::Client;
+
+/// Fields of the client's connection are not the origin's business; what frames the body stays.
+pub const STAYS_ON_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+pub(super) fn from<'a>(request: &'a Parts, context: &'a Context) -> Provenance<'a> {
+    Provenance {
+        client: context.client.ip,
+        trusted: context.client.through_trusted,
+        scheme: context.arrival.scheme(),
+        host: host(request),
+        request_id: &context.request_id,
+        traceparent: &context.traceparent,
+    }
+}
+
+/// The fields that a request has for the origin in place of the client's; without those that [`STAYS_ON_CONNECTION`].
+pub fn prepare(request: &Parts, context: &Context) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = provenance(&request.headers, &from(request, context));
+    // The edge compresses: an origin that also did would be asked to do the same work again and again.
+    let identity = HeaderValue::from_static("identity");
+    fields.push((header::ACCEPT_ENCODING, identity));
+    let mut conditions = HeaderMap::new();
+    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
+        let value = request.headers.get(&name);
+        conditions.extend(value.map(|value| (name, value.clone())));
+    }
+    cache::unmark_conditions(&mut conditions);
+    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
+        let value = conditions.remove(&name);
+        fields.extend(value.map(|value| (name, value)));
+    }
+    fields
+}
+
+/// The request as it is sent.
+fn outgoing(request: &Parts, body: &Bytes, context: &Context) -> Outgoing {
+    let own = prepare(request, context);
+    let kept = request.headers.iter().filter(|(name, _)| {
+        let is_replaced = own.iter().any(|(own, _)| own == name);
+        !is_replaced && !STAYS_ON_CONNECTION.contains(name)
+    });
+    let fields = kept.chain(own.iter().map(|(name, value)| (name, value)));
+    let target = request.uri.path_and_query();
+    let target = target.map_or("/", http::uri::PathAndQuery::as_str);
+    Outgoing::new(&request.method, target, fields, body)
+}
+
+/// Sends a request that has got its slot, and whose body is there whole, to an origin, and the answer to the client. A client
+/// that goes away meanwhile takes slot and connection with it.
+///
+/// # Errors
+/// When the client is gone, or the origin breaks off.
+pub async fn forward(
+    edge: &Edge,
+    client: &mut impl Client,
+    body: &Bytes,
+    context: &mut Context,
+) -> Result<()> {
+    let uri = client.request().uri.clone();
+    let Some((timeouts, group)) = edge.upstreams.route(uri.path()) else {
+        return edge
+            .respond
+            .send_problem(client, context, &nothing_there())
+            .await;
+    };
+    let outgoing = outgoing(client.request(), body, context);
+    let route = Route {
+        timeouts,
+        group,
+        retries_max: edge.upstreams.retries_max,
+    };
+    let asker = Asker {
+        address: context.client.ip,
+        path: uri.path(),
+    };
+    let permit = context.permit.take();
+    let attempts = &mut context.attempts;
+    let forwarding = client::forward(&edge.http1, &outgoing, route, &asker, attempts, permit);
+    let fetched = tokio::select! {
+        biased;
+        fetched = forwarding => fetched,
+        () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+    };
+    match fetched {
+        Ok(fetched) => {
+            learn(edge, client.request(), fetched.status, &fetched.headers);
+            edge.respond.send_stream(client, context, fetched).await
+        }
+        Err(error) => {
+            tracing::debug!(request_id = %context.request_id, %error, "a request failed");
+            client.close();
+            edge.respond
+                .send_problem(client, context, &of_fetch(&error))
+                .await
+        }
+    }
+}
+
+/// Whether another origin may be tried.
+pub fn may_retry(edge: &Edge, request: &Parts, context: &Context, failed: Failed) -> bool {
+    let retries_max = edge.upstreams.retries_max;
+    let attempts = &context.attempts;
+    group(edge, request).is_some_and(|group| attempts.may_go_on(group, retries_max, failed))
+}
+
+/// The origin that was tried last gave no answer.
+pub fn failed(edge: &Edge, request: &Parts, context: &mut Context) {
+    if let Some(group) = group(edge, request) {
+        context.attempts.failed(group);
+    }
+}
+
+/// The origin that was tried last has answered.
+pub fn answered(
+    edge: &Edge,
+    request: &Parts,
+    context: &mut Context,
+    (status, fields): (StatusCode, &HeaderMap),
+) {
+    if let Some(group) = group(edge, request) {
+        let permit = context.permit.as_ref();
+        context.attempts.answered(group, status, fields, permit);
+    }
+}
+
+fn group<'a>(edge: &'a Edge, request: &Parts) -> Option<&'a Group> {
+    let route = edge.upstreams.route(request.uri.path());
+    route.map(|(_, group)| group.as_ref())
+}
+
+/// A successful unsafe request makes what is stored of its path, and of those that its answer names, out of date
+/// (RFC 9111 4.4).
+pub fn learn(edge: &Edge, request: &Parts, status: StatusCode, fields: &HeaderMap) {
+    let has_succeeded = status.is_success() || status.is_redirection();
+    if request.method.is_safe() || !has_succeeded {
+        return;
+    }
+    for path in invalidation::paths(host(request), request.uri.path(), fields) {
+        edge.cache.invalidate(&path);
+    }
+}

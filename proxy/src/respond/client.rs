@@ -1,0 +1,83 @@
+//! Whoever asked, and how answers reach him: whether through Pingora or not, the stages say the same things.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use pingora::Result;
+use pingora_proxy::Session;
+
+use super::{Respond, send};
+use crate::context::Context;
+
+/// The head of an answer, without what every answer carries.
+#[derive(Debug)]
+pub struct Head {
+    /// Status.
+    pub status: StatusCode,
+    /// Fields; they say how the body is framed.
+    pub fields: HeaderMap,
+    /// Whether the answer ends with it.
+    pub is_end: bool,
+}
+
+/// See the module.
+pub trait Client: Send {
+    /// What he asked.
+    fn request(&self) -> &Parts;
+
+    /// Sends a head with what every answer carries; it may wait for what follows.
+    fn send_head(
+        &mut self,
+        respond: &Respond,
+        context: &Context,
+        head: Head,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Sends a part of the body; the whole answer is sent when this was its end.
+    fn send_part(
+        &mut self,
+        part: Option<Bytes>,
+        is_end: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Sends what still waits.
+    fn flush(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Resolves when he is gone.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// His connection ends with this answer.
+    fn close(&mut self);
+}
+
+impl Client for Session {
+    fn request(&self) -> &Parts {
+        self.req_header()
+    }
+
+    async fn send_head(&mut self, respond: &Respond, context: &Context, head: Head) -> Result<()> {
+        let mut fields = head.fields;
+        respond.finish(&mut fields, &context.fields());
+        let written = send::head(head.status, &fields)?;
+        self.write_response_header(Box::new(written), head.is_end)
+            .await
+    }
+
+    async fn send_part(&mut self, part: Option<Bytes>, is_end: bool) -> Result<()> {
+        self.write_response_body(part, is_end).await
+    }
+
+    /// Pingora decides when.
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Pingora notices by itself, where it proxies.
+    async fn gone(&mut self) {
+        std::future::pending().await
+    }
+
+    fn close(&mut self) {
+        self.set_keepalive(None);
+    }
+}
