@@ -17,6 +17,7 @@ use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_event_stream;
 use crate::forward::group::{Asker, Failed};
+use crate::forward::http1::head::framing;
 use crate::live::Live;
 use crate::record;
 use crate::request::{self, STAYS_ON_CONNECTION};
@@ -169,6 +170,15 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
+        let (asked, is_old) = (
+            &session.req_header().method,
+            answer.version < http::Version::HTTP_11,
+        );
+        if let Err(bad) = framing(answer.status, &answer.headers, asked, is_old) {
+            let refused = &edge.metrics.forward_heads_refused;
+            refused.with_label_values(&[bad.0]).inc();
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, bad.0).into_up());
+        }
         let mut fields = answer.headers.clone();
         let request = session.req_header();
         request::answered(edge, request, context, (answer.status, &fields));

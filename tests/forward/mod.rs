@@ -1,5 +1,6 @@
 //! Stage `forward`: several origins, ids on their way.
 
+mod answers;
 mod balancing;
 mod failing;
 mod plain;

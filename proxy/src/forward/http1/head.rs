@@ -103,7 +103,11 @@ fn read(
     })
 }
 
-fn framing(
+/// How the body behind a head is framed, by its fields; also for heads that somebody else has read.
+///
+/// # Errors
+/// [`BadHead`] where two programs could think differently of it.
+pub fn framing(
     status: StatusCode,
     fields: &HeaderMap,
     asked: &Method,
