@@ -125,6 +125,9 @@ impl ProxyHttp for Phases {
                 upstream.remove_header(name);
             }
         }
+        for name in request::dropped(&one.edge, session.req_header(), &one.context) {
+            upstream.remove_header(&name);
+        }
         for (name, value) in request::prepare(session.req_header(), &one.context) {
             upstream.insert_header(name, value)?;
         }

@@ -22,7 +22,9 @@ use crate::respond::{Client, Problem};
 pub use failures::problem;
 use failures::{of_fetch, overloaded};
 use forward::from;
-pub use forward::{STAYS_ON_CONNECTION, answered, failed, forward, learn, may_retry, prepare};
+pub use forward::{
+    STAYS_ON_CONNECTION, answered, dropped, failed, forward, learn, may_retry, prepare,
+};
 
 /// The host that was asked for; `accept` has seen to it that there is one, and one only.
 pub fn host(request: &Parts) -> &str {

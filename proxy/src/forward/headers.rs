@@ -32,6 +32,28 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
     }
 }
 
+/// Fields that a `Connection` field may name without their being taken off: those that frame and address the message, or that
+/// are looked after by themselves.
+const NEVER_NAMED: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Fields of a request that end at this hop because its client says so (RFC 9110 7.6.1).
+pub fn named_by_connection(request: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
+    let values = request.get_all(header::CONNECTION).iter();
+    let names = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    names
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !NEVER_NAMED.contains(name))
+}
+
 /// Who asks, and by which ids the request is known.
 #[derive(Clone, Debug)]
 pub struct Provenance<'a> {

@@ -14,6 +14,7 @@ pub mod upstreams;
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub retries_max: u32,
     /// How many requests may be tried again, of each group.
     pub retry_budget: RetryBudgetConfig,
+    /// Fields of requests that other programs believe of proxies only: taken off what does not come from a trusted one.
+    pub distrusted_fields: Vec<String>,
     /// Idle connections kept open to origins.
     pub idle_connections_max: usize,
     /// The largest head of an answer, in bytes.
@@ -152,6 +155,14 @@ impl Config {
                 "must begin with /",
             );
         }
+        for (index, name) in self.distrusted_fields.iter().enumerate() {
+            problems.require(
+                name.parse()
+                    .is_ok_and(|name: HeaderName| name != http::header::HOST),
+                format!("{path}.distrusted_fields.{index}"),
+                format!("{name:?} is no field that can be taken off"),
+            );
+        }
         let has_default = self.routes.iter().any(|route| route.path_prefix == "/");
         problems.require(
             has_default,
@@ -230,6 +241,8 @@ pub struct Upstreams {
     routes: Vec<(RouteConfig, Arc<Group>)>,
     /// See [`Config::retries_max`].
     pub retries_max: u32,
+    /// See [`Config::distrusted_fields`].
+    pub distrusted: Vec<HeaderName>,
 }
 
 impl Upstreams {
@@ -268,6 +281,11 @@ impl Upstreams {
             groups,
             routes,
             retries_max: config.retries_max,
+            distrusted: config
+                .distrusted_fields
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
         }
     }
 

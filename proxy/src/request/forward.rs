@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::forward::client::{self, Route};
 use crate::forward::group::{Asker, Failed, Group};
-use crate::forward::headers::{Provenance, provenance};
+use crate::forward::headers::{Provenance, named_by_connection, provenance};
 use crate::forward::http1::Outgoing;
 use crate::respond::Client;
 
@@ -55,12 +55,22 @@ pub fn prepare(request: &Parts, context: &Context) -> Vec<(HeaderName, HeaderVal
     fields
 }
 
+/// Fields of a request that the origin does not get, beside [`STAYS_ON_CONNECTION`]: those that only a trusted proxy may send, and
+/// those that the client means for this hop.
+pub fn dropped(edge: &Edge, request: &Parts, context: &Context) -> Vec<HeaderName> {
+    let is_trusted = context.client.through_trusted;
+    let distrusted = edge.upstreams.distrusted.iter().filter(|_| !is_trusted);
+    let named = named_by_connection(&request.headers);
+    distrusted.cloned().chain(named).collect()
+}
+
 /// The request as it is sent.
-fn outgoing(request: &Parts, body: &Bytes, context: &Context) -> Outgoing {
+fn outgoing(edge: &Edge, request: &Parts, body: &Bytes, context: &Context) -> Outgoing {
     let own = prepare(request, context);
+    let dropped = dropped(edge, request, context);
     let kept = request.headers.iter().filter(|(name, _)| {
         let is_replaced = own.iter().any(|(own, _)| own == name);
-        !is_replaced && !STAYS_ON_CONNECTION.contains(name)
+        !is_replaced && !STAYS_ON_CONNECTION.contains(name) && !dropped.contains(name)
     });
     let fields = kept.chain(own.iter().map(|(name, value)| (name, value)));
     let target = request.uri.path_and_query();
@@ -86,7 +96,7 @@ pub async fn forward(
             .send_problem(client, context, &nothing_there())
             .await;
     };
-    let outgoing = outgoing(client.request(), body, context);
+    let outgoing = outgoing(edge, client.request(), body, context);
     let route = Route {
         timeouts,
         group,
