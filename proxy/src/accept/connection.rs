@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,6 +23,7 @@ use super::early::Answer;
 use super::head::{self, Framing};
 use super::socket::Socket;
 use crate::context::Arrival;
+use crate::within::within;
 
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -172,11 +174,11 @@ impl Connection {
         self.incoming.split_to(body_bytes).freeze()
     }
 
-    /// Sends these one behind the other, in one write where the socket takes it.
+    /// Sends these one behind the other, in one write where the socket takes it; no wait for room takes longer than `limit`.
     ///
     /// # Errors
-    /// When the client is gone.
-    pub(super) async fn send_all(&mut self, parts: [&[u8]; 3]) -> io::Result<()> {
+    /// When the client is gone, or takes nothing.
+    pub(super) async fn send_all(&mut self, parts: [&[u8]; 3], limit: Duration) -> io::Result<()> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut sent = 0;
         while sent < length {
@@ -186,13 +188,13 @@ impl Connection {
                 skip -= skipped;
                 IoSlice::new(&part[skipped..])
             });
-            let written = self.socket.write_vectored(&left).await?;
+            let written = within(limit, self.socket.write_vectored(&left)).await??;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             sent += written;
         }
-        self.socket.flush().await
+        within(limit, self.socket.flush()).await?
     }
 
     /// Resolves when the client has ended the connection, also when that is only his half of it. What he sends meanwhile is

@@ -17,7 +17,6 @@ use crate::edge::Edge;
 use crate::record;
 use crate::request;
 use crate::respond::{Client, Head, Respond};
-use crate::within::within;
 
 /// A larger body streams, even where it is there already.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
@@ -141,16 +140,9 @@ struct Direct<'a> {
 impl Direct<'_> {
     async fn send(&mut self, part: &[u8], end: &[u8]) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
-        let sending = self.connection.send_all([&waiting, part, end]);
-        match within(self.patience, sending).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Error::because(
-                ErrorType::WriteError,
-                "to the client",
-                error,
-            )),
-            Err(_) => Err(Error::new_down(ErrorType::WriteTimedout)),
-        }
+        let parts = [&waiting[..], part, end];
+        let sent = self.connection.send_all(parts, self.patience).await;
+        sent.map_err(|error| Error::because(ErrorType::WriteError, "to the client", error))
     }
 }
 
