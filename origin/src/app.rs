@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crackers_shared::{clock::Clock, memory, session_cookie::Keys};
 
-use crate::api::{Answers, Router};
+use crate::api::{Answers, Router, SharedAnswers};
 use crate::assets::Assets;
+use crate::commerce::ids;
 use crate::commerce::known::{Catalogue, Known};
 use crate::commerce::search::Search;
 use crate::commerce::shop::ShopSettings;
@@ -43,7 +44,7 @@ pub struct App {
     /// What was read of the catalogue not long ago.
     pub known: Known,
     /// The way to Redis, where one is configured.
-    pub redis: Option<Redis>,
+    pub redis: Option<Arc<Redis>>,
     /// That this process has written; told to the other origins.
     pub written: tokio::sync::Notify,
     /// That somebody has written: a reason to look at `changes` now.
@@ -79,15 +80,19 @@ impl App {
             .with_context(|| format!("{} (api.session_keys_file)", keys_file.display()))?;
         let metrics = Metrics::new();
         let calls = &metrics.service_calls;
+        let redis = Redis::new(&config.services.redis, clock.clone(), metrics.redis.clone())?;
+        let redis = redis.map(Arc::new);
+        let shared = redis.clone();
+        let shared = shared.map(|redis| SharedAnswers::new(redis, made_by(&config)));
         Ok(Self {
             gateway: Gateway::new(&config.services.payments, clock.clone(), calls.clone())?,
             session_keys,
             mailer: Mailer::new(&config.services.mail)?,
             objects: Objects::new(&config.services.objects, clock.clone(), calls.clone())?,
             drawing: Arc::new(tokio::sync::Semaphore::new(PICTURES_AT_ONCE)),
-            answers: Answers::new(config.api.answers_bytes_max),
+            answers: Answers::new(config.api.answers_bytes_max, shared),
             assets: Assets::new(&config.assets),
-            redis: Redis::new(&config.services.redis, clock.clone(), metrics.redis.clone())?,
+            redis,
             written: tokio::sync::Notify::new(),
             woken: tokio::sync::watch::Sender::new(()),
             live: Live::new(config.api.event_streams_max, metrics.event_streams.clone()),
@@ -157,4 +162,15 @@ impl App {
             .set(i64::try_from(memory::resident_bytes()).unwrap_or(i64::MAX));
         metrics.uptime_seconds.set(self.uptime_seconds());
     }
+}
+
+/// What public answers depend on beside the database: this very program and the settings that show in answers. Origins that are
+/// not the same in this share no answers.
+fn made_by(config: &Config) -> String {
+    let program = std::env::current_exe().and_then(std::fs::metadata);
+    let program = program.and_then(|program| Ok((program.len(), program.modified()?)));
+    // Where the system does not say, nothing is shared with others.
+    let program = program.map_or_else(|_| ids::unguessable(), |program| format!("{program:?}"));
+    let settings = serde_json::to_string(&(&config.api.public_url, &config.commerce));
+    format!("{program} {}", settings.unwrap_or_default())
 }

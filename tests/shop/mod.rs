@@ -17,6 +17,7 @@ mod proofs;
 mod redis;
 mod reviews;
 mod selling;
+mod shared_answers;
 mod sheets;
 mod shelves;
 mod staff;

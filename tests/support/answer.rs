@@ -14,7 +14,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(response: reqwest::Response) -> Result<Self> {
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub async fn of(response: reqwest::Response) -> Result<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Self {
             status,

@@ -11,6 +11,7 @@ use crackers_shared::tag_sequences::TagSequences;
 
 use super::error::ApiError;
 use super::response::Reply;
+use super::shared_answers::SharedAnswers;
 use crate::telemetry::Metrics;
 
 /// How many distinct tags are remembered before everything counts as touched.
@@ -22,11 +23,13 @@ pub struct Answers {
     /// Which tag was last touched by which change.
     pub touched: TagSequences,
     following: AtomicBool,
+    /// Those that other origins have made, where there is Redis.
+    pub shared: Option<SharedAnswers>,
 }
 
 impl Answers {
-    /// Keeps at most `bytes_max` of encoded answers.
-    pub fn new(bytes_max: u64) -> Self {
+    /// Keeps at most `bytes_max` of encoded answers in memory.
+    pub fn new(bytes_max: u64, shared: Option<SharedAnswers>) -> Self {
         let kept = Cache::builder()
             .max_capacity(bytes_max)
             .weigher(|key: &String, reply: &Reply| {
@@ -38,6 +41,7 @@ impl Answers {
             kept,
             touched: TagSequences::new(TAGS_MAX),
             following: AtomicBool::new(false),
+            shared,
         }
     }
 
@@ -66,8 +70,16 @@ impl Answers {
         metrics.answers.with_label_values(&["miss"]).inc();
         // Taken before the database is read: the answer is at least as new as this.
         let sequence = self.touched.last();
-        let made = self.kept.try_get_with(key, async {
-            make.await.map(|reply| Reply { sequence, ..reply })
+        let made = self.kept.try_get_with(key.clone(), async {
+            if let Some(reply) = self.shared(&key).await {
+                metrics.answers.with_label_values(&["shared"]).inc();
+                return Ok(reply);
+            }
+            let reply = make.await.map(|reply| Reply { sequence, ..reply })?;
+            if let Some(shared) = &self.shared {
+                shared.keep(&key, &reply).await;
+            }
+            Ok(reply)
         });
         made.await.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error,
@@ -85,7 +97,7 @@ impl Answers {
         self.following.store(following, Ordering::Release);
     }
 
-    /// Forgets every answer.
+    /// Forgets every answer in memory.
     pub fn forget(&self) {
         self.kept.invalidate_all();
     }
@@ -93,6 +105,12 @@ impl Answers {
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
         self.kept.weighted_size()
+    }
+
+    /// What another origin has made, unless it is too old.
+    async fn shared(&self, key: &str) -> Option<Reply> {
+        let reply = self.shared.as_ref()?.get(key).await?;
+        self.is_current(&reply).then_some(reply)
     }
 
     fn is_current(&self, reply: &Reply) -> bool {

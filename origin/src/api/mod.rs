@@ -32,6 +32,7 @@ pub mod reviews;
 pub mod router;
 pub mod routes;
 mod sessions;
+pub mod shared_answers;
 pub mod shop;
 mod sitemap;
 pub mod staff;
@@ -51,6 +52,7 @@ pub use context::RequestContext;
 pub use error::ApiError;
 pub use response::{Caching, Reply, Streamed, etag_of, failure};
 pub use router::{Router, answer};
+pub use shared_answers::SharedAnswers;
 pub use views::{ProductSummary, ProductView};
 
 /// Cuts a list that was asked for with one item more than a page down to the page; the cursor of the next one, if any.

@@ -99,6 +99,10 @@ async fn start_over(app: &App) -> Result<i64, DatabaseError> {
     app.search.rebuild(products);
     app.known.forget_all();
     read_shop(app).await?;
+    if let Some(shared) = &app.answers.shared {
+        let last = app.database.changes_after(sequence - 1, 1).await?;
+        shared.begin(app.database.database_id().await?, &last);
+    }
     app.answers.touched.reset();
     app.answers.touched.touch_everything(sequence);
     app.answers.forget();
@@ -133,6 +137,9 @@ async fn apply(app: &App, changes: &[Change]) -> Result<(), DatabaseError> {
     for ids in ids.chunks(PRODUCTS_AT_ONCE as usize) {
         let products = app.database.products_by_ids(ids).await?;
         app.search.update(ids, products);
+    }
+    if let Some(shared) = &app.answers.shared {
+        shared.note(changes);
     }
     // Tags last: an answer made from now on must find the index up to date.
     for change in changes {

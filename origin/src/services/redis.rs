@@ -1,8 +1,8 @@
 //! Redis, where several origins share one. It wakes them, so that what is owed after a write is done at once and not at the
-//! next look, and keeps sessions nearer than the database. Nothing is true because it says so: while it is gone everything takes
+//! next look, and keeps sessions and answers nearer than the database. Nothing is true because it says so: while it is gone everything takes
 //! longer and is the same.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -30,6 +30,12 @@ pub struct Config {
     pub timeout_ms: u64,
     /// How long a customer's session is kept there, in seconds.
     pub session_seconds: u64,
+    /// How long a public answer is kept there, in seconds.
+    pub answer_seconds: u64,
+    /// The largest answer that is kept there, in bytes.
+    pub answer_bytes_max: usize,
+    /// The most bytes of answers that this process puts there in `answer_seconds`.
+    pub answers_bytes_max: usize,
 }
 
 impl Config {
@@ -47,11 +53,47 @@ impl Config {
             format!("{path}.timeout_ms"),
             "must be 1 to 5000",
         );
-        problems.require(
-            (1..=3600).contains(&self.session_seconds),
-            format!("{path}.session_seconds"),
-            "must be 1 to 3600",
-        );
+        for (key, seconds) in [
+            ("session_seconds", self.session_seconds),
+            ("answer_seconds", self.answer_seconds),
+        ] {
+            problems.require(
+                (1..=3600).contains(&seconds),
+                format!("{path}.{key}"),
+                "must be 1 to 3600",
+            );
+        }
+    }
+}
+
+/// What answers may take up: so much each, and so much together in the time that one is kept.
+struct AnswerLimits {
+    seconds: u64,
+    bytes_max: usize,
+    all_bytes_max: usize,
+    /// When counting begins anew, in microseconds since the epoch.
+    term_ends: AtomicI64,
+    bytes: AtomicUsize,
+}
+
+impl AnswerLimits {
+    /// Counts an answer; whether it may be kept.
+    fn take(&self, bytes: usize, now: i64) -> bool {
+        if bytes > self.bytes_max {
+            return false;
+        }
+        let term = i64::try_from(self.seconds).unwrap_or(i64::MAX);
+        let ends = self.term_ends.load(Ordering::Relaxed);
+        let next = now.saturating_add(term.saturating_mul(1_000_000));
+        let begins_anew = now >= ends
+            && self
+                .term_ends
+                .compare_exchange(ends, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if begins_anew {
+            self.bytes.store(0, Ordering::Relaxed);
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.all_bytes_max
     }
 }
 
@@ -61,6 +103,7 @@ pub struct Redis {
     connection: ConnectionManager,
     timeout: Duration,
     session_seconds: u64,
+    answers: AnswerLimits,
     clock: Clock,
     /// Until when it is left alone, in microseconds since the epoch.
     left_alone_until: AtomicI64,
@@ -92,6 +135,13 @@ impl Redis {
             connection,
             timeout,
             session_seconds: config.session_seconds,
+            answers: AnswerLimits {
+                seconds: config.answer_seconds,
+                bytes_max: config.answer_bytes_max,
+                all_bytes_max: config.answers_bytes_max,
+                term_ends: AtomicI64::new(0),
+                bytes: AtomicUsize::new(0),
+            },
             clock,
             left_alone_until: AtomicI64::new(0),
             asked,
@@ -155,6 +205,26 @@ impl Redis {
         self.answered(asked).await;
     }
 
+    /// What is kept under the name of a public answer.
+    pub async fn answer(&self, name: &str) -> Option<Vec<u8>> {
+        let mut connection = self.connection.clone();
+        let asked = connection.get::<_, Option<Vec<u8>>>(name);
+        self.answered(asked).await?
+    }
+
+    /// Keeps a public answer for a while, unless it is too large or this process has put too much there lately.
+    pub async fn keep_answer(&self, name: &str, answer: &[u8]) {
+        if !self
+            .answers
+            .take(answer.len(), self.clock.now_microseconds())
+        {
+            return;
+        }
+        let mut connection = self.connection.clone();
+        let asked = connection.set_ex::<_, _, ()>(name, answer, self.answers.seconds);
+        self.answered(asked).await;
+    }
+
     /// The answer, if it comes in time; for a moment after it did not, nothing is asked.
     async fn answered<T>(&self, asked: impl Future<Output = RedisResult<T>>) -> Option<T> {
         let count = |outcome: &str| self.asked.with_label_values(&[outcome]).inc();
@@ -184,4 +254,24 @@ fn channel(database_id: &str) -> String {
 
 fn session(database_id: &str, id: &str) -> String {
     format!("crackers:{database_id}:session:{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_take_up_so_much_each_and_so_much_in_a_term() {
+        let limits = AnswerLimits {
+            seconds: 60,
+            bytes_max: 10,
+            all_bytes_max: 25,
+            term_ends: AtomicI64::new(0),
+            bytes: AtomicUsize::new(0),
+        };
+        assert!(!limits.take(11, 1));
+        assert!(limits.take(10, 1) && limits.take(10, 2));
+        assert!(!limits.take(10, 3) && !limits.take(10, 60_000_000));
+        assert!(limits.take(10, 60_000_001));
+    }
 }

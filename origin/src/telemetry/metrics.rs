@@ -21,7 +21,7 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections refused because there were too many.
     pub connections_refused: IntCounter,
-    /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`).
+    /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`, `shared`: a miss that Redis met, `bypass`).
     pub answers: IntCounterVec,
     /// Questions to Redis by outcome (`answered`, `failed`, `left_alone`).
     pub redis: IntCounterVec,
