@@ -96,6 +96,39 @@ async fn wrong_queries_are_refused_with_the_parameter_and_never_kept() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_route_refuses_a_query_key_that_it_does_not_know() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let description = shop.get("/api/openapi.json").await?.json()?;
+    let paths = description["paths"].as_object().context("no paths")?;
+    let client = reqwest::Client::new();
+    let mut asked = 0;
+    for (template, methods) in paths {
+        let parts = template.split('/').map(|part| match part.split_once('{') {
+            Some((before, _)) => format!("{before}x"),
+            None => part.to_owned(),
+        });
+        let path = parts.collect::<Vec<_>>().join("/");
+        for method in methods.as_object().context("no methods")?.keys() {
+            let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes())?;
+            let origin = shop.origin_ports[0];
+            // Past the edge: it is the origin that must know its routes.
+            let url = format!("http://127.0.0.1:{origin}{path}?colour=red");
+            let answer = client.request(method.clone(), url).send().await?;
+            let (status, body) = (answer.status().as_u16(), answer.text().await?);
+            let problem: Value = serde_json::from_str(&body).unwrap_or_default();
+            assert_eq!(
+                (status, &problem["code"], &problem["errors"][0]["parameter"]),
+                (400, &"unknown_parameter".into(), &"colour".into()),
+                "{method} {template}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 100, "only {asked} routes were asked");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hurried_words_find_what_was_meant_and_pages_answer_their_status() -> Result<()> {
     let shop = Stack::start(1, "").await?;
     for (typed, meant) in [("flwr%20pot", "Flower Pots"), ("rockt", "Rocket")] {

@@ -112,6 +112,17 @@ impl Mongod {
         self.set_fail_point(doc! { "mode": "off" }).await
     }
 
+    /// From now on every question that names a longest time takes longer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn exceed_times(&self) -> Result<()> {
+        let admin = direct(&self.host()).await?.database("admin");
+        let command = doc! { "configureFailPoint": "maxTimeAlwaysTimeOut", "mode": "alwaysOn" };
+        admin.run_command(command).await?;
+        Ok(())
+    }
+
     async fn set_fail_point(&self, how: Document) -> Result<()> {
         let mut command = doc! { "configureFailPoint": "failCommand" };
         command.extend(how);

@@ -101,6 +101,7 @@ impl Mongo {
             Box::pin(async move {
                 let orders = this.collection("orders");
                 let find = orders.find(filter).sort(order).limit(i64::from(limit));
+                let find = find.max_time(this.0.query_timeout);
                 let mut found = find.session(&mut *session).await?;
                 Ok(found.stream(session).try_collect().await?)
             })
@@ -319,6 +320,7 @@ async fn keys(
 ) -> Result<BTreeMap<String, (String, String)>, Failure> {
     let order_keys = this.collection("order_keys");
     let find = order_keys.find(doc! { "_id": { "$in": keys } });
+    let find = find.max_time(this.0.query_timeout);
     let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;
     let known = documents.iter().filter_map(|key| {
@@ -334,7 +336,8 @@ async fn one(
     filter: Document,
 ) -> Result<Option<Order>, Failure> {
     let orders = this.collection("orders");
-    let found = orders.find_one(filter).session(session).await?;
+    let find = orders.find_one(filter).max_time(this.0.query_timeout);
+    let found = find.session(session).await?;
     Ok(found.as_ref().map(from_json).transpose()?)
 }
 

@@ -45,7 +45,8 @@ impl Mongo {
                 let movements = this.collection("stock_movements");
                 let find = movements
                     .find(doc! { "product_id": id })
-                    .sort(doc! { "number": -1 });
+                    .sort(doc! { "number": -1 })
+                    .max_time(this.0.query_timeout);
                 let mut found = find.limit(i64::from(limit)).session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
                 Ok(documents.iter().map(movement).collect::<Answer<_>>()?)
