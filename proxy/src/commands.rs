@@ -1,4 +1,4 @@
-//! The command line, and the boot as a story: flags, configuration, sockets, stages, serve, drain.
+//! The command line; serving is in [`crate::serve`].
 #![allow(
     clippy::print_stdout,
     reason = "a command line answers on standard output"
@@ -6,26 +6,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use pingora::server::configuration::ServerConf;
-use pingora_proxy::http_proxy;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 
-use crackers_shared::clock::Clock;
 use crackers_shared::config_file::{self, EnvironmentOverride, Sources};
-use crackers_shared::{shutdown_signal, telemetry_setup};
+use crackers_shared::telemetry_setup;
 
-use crate::accept;
 use crate::accept::tls::Certificates;
 use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
-use crate::edge::Edge;
-use crate::live::{Live, Load};
-use crate::phases::Phases;
-use crate::telemetry::admin::{self, Role};
+use crate::live::Load;
+use crate::serve;
 
 /// The edge of the Crackers shop.
 #[derive(Parser)]
@@ -38,6 +29,10 @@ pub struct Command {
     /// Check the configuration, say what is wrong and where, and stop.
     #[arg(long)]
     test: bool,
+    /// Take over the sockets of the running edge, which ends once this one serves and its own requests are answered. If this
+    /// one does not come to serve, the running one goes on.
+    #[arg(long)]
+    upgrade: bool,
     /// Print the default configuration: every key with its meaning.
     #[arg(long)]
     print_default_config: bool,
@@ -108,7 +103,10 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     if config.accept.threads > 0 {
         runtime.worker_threads(config.accept.threads);
     }
-    runtime.enable_all().build()?.block_on(serve(config, load))
+    runtime
+        .enable_all()
+        .build()?
+        .block_on(serve::run(config, load, command.upgrade))
 }
 
 fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
@@ -126,70 +124,6 @@ fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
         environment: &config_file::process_environment(),
     };
     config_file::load(&sources).context("the configuration is refused")
-}
-
-async fn serve(config: Arc<Config>, load: Load) -> anyhow::Result<()> {
-    let telemetry = &config.telemetry;
-    let certificates = Certificates::read(&config.accept.tls)?;
-    let acceptor = certificates.acceptor(config.accept.protocols())?;
-    let token = admin::token(&telemetry.admin_token_file)?;
-    let listeners = accept::bind(&config.accept, &acceptor).await?;
-    let metrics = accept::bind_tcp(
-        &telemetry.metrics_listen.to_string(),
-        "telemetry.metrics_listen",
-    )
-    .await?;
-    let admin = accept::bind_tcp(
-        &telemetry.admin_listen.to_string(),
-        "telemetry.admin_listen",
-    )
-    .await?;
-    let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
-    let (ask_to_stop, stop) = watch::channel(false);
-    edge.upstreams.refresh().await;
-    let live = Live::new(Arc::clone(&edge), load, stop.clone());
-    let look = Duration::from_millis(config.accept.tls.reload_interval_ms);
-    tokio::spawn(certificates.follow(look, Arc::clone(&edge.metrics), stop.clone()));
-    tokio::spawn(admin::serve(metrics, Role::Metrics, Arc::clone(&live)));
-    tokio::spawn(admin::serve(admin, Role::Admin(token), Arc::clone(&live)));
-    for listener in &listeners {
-        tracing::info!(address = %listener.address(), "serving");
-    }
-    tokio::spawn(reload_when_asked(
-        signal(SignalKind::hangup())?,
-        Arc::clone(&live),
-    ));
-    tokio::spawn(async move {
-        match shutdown_signal::asked_to_stop().await {
-            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
-            Err(error) => tracing::error!(%error, "cannot listen for signals"),
-        }
-        // Nobody listens any more only when the server is already gone.
-        let _ = ask_to_stop.send(true);
-    });
-    let conf = ServerConf {
-        max_retries: 8,
-        upstream_keepalive_pool_size: config.forward.idle_connections_max,
-        ..ServerConf::default()
-    };
-    let mut proxy = http_proxy(
-        &Arc::new(conf),
-        Phases {
-            live: Arc::clone(&live),
-        },
-    );
-    proxy.handle_init_modules();
-    accept::serve(listeners, live, proxy, stop).await;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// Takes the configuration anew at each SIGHUP; what came of it stands in the log.
-async fn reload_when_asked(mut hang_up: Signal, live: Arc<Live>) {
-    while hang_up.recv().await.is_some() {
-        // Whatever was wrong with it is written already.
-        let _ = live.reload().await;
-    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub const NEED_RESTART: &[&str] = &[
     "accept.http2.enabled",
     "accept.threads",
     "accept.connections_max",
+    "accept.upgrade.socket",
     "admit.rate_limit_clients_max",
     "cache.bytes_max",
     "cache.entry_bytes_max",

@@ -20,5 +20,7 @@ pub mod phases;
 pub mod record;
 pub mod request;
 pub mod respond;
+pub mod serve;
 pub mod telemetry;
+pub mod upgrade;
 mod within;

@@ -2,6 +2,7 @@
 //! taken over at once, or not at all. Requests that have begun go on with the settings that they began with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -21,6 +22,7 @@ pub struct Live {
     changed: watch::Sender<()>,
     stop: watch::Receiver<bool>,
     one_at_a_time: Mutex<()>,
+    is_handed_over: AtomicBool,
 }
 
 /// What a reload has brought.
@@ -42,6 +44,7 @@ impl Live {
             changed: watch::Sender::new(()),
             stop,
             one_at_a_time: Mutex::new(()),
+            is_handed_over: AtomicBool::new(false),
         })
     }
 
@@ -53,6 +56,17 @@ impl Live {
     /// Hears of each change of the settings: for whoever waits so long that he would miss one.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Another edge serves on the same sockets; purges go to that one, so nothing is answered from memory here any more.
+    pub fn hand_over(&self) {
+        self.is_handed_over.store(true, Ordering::Release);
+        self.edge().cache.retire();
+    }
+
+    /// Whether another edge serves on the same sockets.
+    pub fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Ordering::Acquire)
     }
 
     /// Takes the configuration anew.

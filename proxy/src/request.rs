@@ -256,6 +256,9 @@ pub fn key<'a>(
     host: &str,
     uri: &Uri,
 ) -> Option<(key::Key, &'a RouteConfig)> {
+    if edge.cache.is_retired() {
+        return None;
+    }
     let route = edge.config.cache.route(uri.path())?;
     let key = key::of(scheme, host, uri.path(), uri.query(), route)?;
     Some((key, route))

@@ -118,16 +118,6 @@ async fn read(mut body: RecvStream) -> Result<Vec<u8>> {
     Ok(all)
 }
 
-async fn metric(edge: &LoneEdge, line: &str) -> Result<u64> {
-    let url = format!("http://127.0.0.1:{}/metrics", edge.metrics);
-    let text = reqwest::get(url).await?.text().await?;
-    let line = format!("crackers_edge_{line} ");
-    let value = text
-        .lines()
-        .find_map(|row| row.strip_prefix(&line)?.parse().ok());
-    Ok(value.unwrap_or(0))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_over_http2_are_those_of_http1_and_counted_the_same() -> Result<()> {
     let place = Place::new()?;
@@ -276,7 +266,7 @@ async fn whoever_takes_back_streams_as_fast_as_he_asks_loses_his_connection() ->
     let mut lost = 0;
     for reason in ["too_many_refused", "error"] {
         let line = format!("accept_http2_connections_ended_total{{reason=\"{reason}\"}}");
-        lost += metric(&edge, &line).await?;
+        lost += edge.metric(&line).await?;
     }
     assert_eq!(lost, 1);
     Ok(())
@@ -303,7 +293,7 @@ async fn a_body_that_stops_coming_ends_its_stream_and_no_other() -> Result<()> {
         "it is answered"
     );
     let line = "accept_http2_streams_total{outcome=\"body_too_slow\"}";
-    assert_eq!(metric(&edge, line).await?, 1);
+    assert_eq!(edge.metric(line).await?, 1);
     assert_eq!(
         ask(&client, request("GET", "/api/y", &[])?, b"")
             .await?
@@ -311,7 +301,7 @@ async fn a_body_that_stops_coming_ends_its_stream_and_no_other() -> Result<()> {
             .status(),
         200
     );
-    assert_eq!(metric(&edge, "dispatch_in_flight").await?, 0);
+    assert_eq!(edge.metric("dispatch_in_flight").await?, 0);
     drop(client);
     edge.process.terminate()?;
     let lines = std::fs::read_to_string(log)?;

@@ -11,6 +11,7 @@ mod starting;
 mod stopping;
 mod streams;
 mod tls;
+mod upgrade;
 mod workers;
 
 use anyhow::Result;

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::process::{PATIENCE, Process, free_port};
 
@@ -46,7 +46,8 @@ fn serve_raw(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
     }
 }
 
-fn overlay(port: u16) -> String {
+/// The settings of a group of one origin.
+pub fn overlay(port: u16) -> String {
     format!(
         "forward:\n  groups:\n    - name: origin\n      servers: [{{address: '127.0.0.1:{port}', weight: 1}}]\n      \
          health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 1000, healthy_after: 1, unhealthy_after: 9}}\n"
@@ -82,6 +83,44 @@ pub struct LoneEdge {
     pub admin: u16,
 }
 
+const FILES: [&str; 4] = ["--config", "lone.yaml", "--config", "own.yaml"];
+
+impl LoneEdge {
+    /// Lets another edge take over, with the files that lie in the folder now, and returns the one before.
+    ///
+    /// # Errors
+    /// When the next one does not come to serve.
+    pub async fn upgrade(&mut self, folder: &Path) -> Result<Process> {
+        let before = self.metric("telemetry_generation").await?;
+        let arguments = [&FILES[..], &["--upgrade"]].concat();
+        let name = format!("lone-{}", before + 1);
+        let next = Process::start("crackers-proxy", &arguments, folder, &name)?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.metric("telemetry_generation").await.ok() != Some(before + 1) {
+            let (one, other) = (self.process.log(), next.log());
+            ensure!(
+                Instant::now() < deadline,
+                "it never serves:\n{one}\n{other}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(std::mem::replace(&mut self.process, next))
+    }
+
+    /// A metric without labels; 0 where it is not there.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub async fn metric(&self, name: &str) -> Result<u64> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.metrics);
+        let text = reqwest::get(url).await?.text().await?;
+        let line = format!("crackers_edge_{name} ");
+        let mut lines = text.lines();
+        let value = lines.find_map(|row| row.strip_prefix(&line)?.parse().ok());
+        Ok(value.unwrap_or(0))
+    }
+}
+
 /// An edge alone, with these groups of origins, and settings of its own laid over them, in which `$PORT` stands for its port.
 ///
 /// # Errors
@@ -95,8 +134,7 @@ pub fn lone_edge_of(folder: &Path, groups: &str, own: &str) -> Result<LoneEdge> 
     std::fs::write(folder.join("lone.yaml"), config)?;
     let own = own.replace("$PORT", &port.to_string());
     std::fs::write(folder.join("own.yaml"), own)?;
-    let files = ["--config", "lone.yaml", "--config", "own.yaml"];
-    let process = Process::start("crackers-proxy", &files, folder, "lone")?;
+    let process = Process::start("crackers-proxy", &FILES, folder, "lone")?;
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));

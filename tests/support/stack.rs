@@ -162,6 +162,22 @@ impl Stack {
         Ok(())
     }
 
+    /// Lets another edge take over, with the files that lie in the folder now, and returns the one before.
+    ///
+    /// # Errors
+    /// When the next one does not come to serve.
+    pub async fn upgrade_edge(&mut self) -> Result<Process> {
+        let line = "crackers_edge_telemetry_generation";
+        let next = self.edge_metric(line).await? + 1.0;
+        let started = start_edge_with(self.folder.path(), &["--upgrade"])?;
+        let before = std::mem::replace(&mut self.edge, started);
+        self.wait_for("the next edge serves", async || {
+            Ok(self.edge_metric(line).await? >= next)
+        })
+        .await?;
+        Ok(before)
+    }
+
     /// Runs the origin's command line against this shop's database, in a process of its own.
     ///
     /// # Errors
@@ -349,12 +365,13 @@ fn edge_config(port: u16, metrics: u16, admin: u16, origins: &[u16]) -> String {
 }
 
 fn start_edge(folder: &Path) -> Result<Process> {
-    Process::start(
-        "crackers-proxy",
-        &["--config", "edge.yaml", "--config", "edge-own.yaml"],
-        folder,
-        "edge",
-    )
+    start_edge_with(folder, &[])
+}
+
+fn start_edge_with(folder: &Path, more: &[&str]) -> Result<Process> {
+    let files = ["--config", "edge.yaml", "--config", "edge-own.yaml"];
+    let arguments = [&files[..], more].concat();
+    Process::start("crackers-proxy", &arguments, folder, "edge")
 }
 
 /// Starts an origin of a shop whose folder this is.

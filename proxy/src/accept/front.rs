@@ -46,6 +46,7 @@ pub(super) async fn serve(
     let mut changed = pin!(change(live.changes()));
     let idle = |edge: &Edge| Duration::from_millis(edge.config.accept.idle_timeout_ms);
     let mut patience = pin!(sleep(idle(&edge)));
+    let mut is_leaving = false;
     for served in 0.. {
         if served >= edge.config.accept.requests_per_connection_max {
             return;
@@ -56,8 +57,19 @@ pub(super) async fn serve(
             tokio::select! {
                 biased;
                 waited = connection.wait() => break waited,
-                _ = &mut stopping => return,
-                changes = &mut changed => {
+                _ = &mut stopping, if !is_leaving => {
+                    if !live.is_handed_over() {
+                        return;
+                    }
+                    // Hung up on now, a client could lose the request that it is just sending. It gets one more answer,
+                    // which says that it is the last.
+                    is_leaving = true;
+                    let idle_ms = edge.config.accept.upgrade.idle_ms;
+                    let until = Instant::now() + Duration::from_millis(idle_ms);
+                    patient_until = patient_until.min(until);
+                    patience.as_mut().reset(patient_until);
+                }
+                changes = &mut changed, if !is_leaving => {
                     edge = live.edge();
                     patient_until = idle_since + idle(&edge);
                     patience.as_mut().reset(patient_until);
@@ -76,7 +88,6 @@ pub(super) async fn serve(
         }
         // Settings may have changed while the request before was answered.
         edge = live.edge();
-        let config = &edge.config.accept;
         let is_stopping = *stop.borrow();
         match judge_next(&mut connection, &edge, is_stopping).await {
             Ok(Next::Pingora) => {}
@@ -89,22 +100,28 @@ pub(super) async fn serve(
             Err(Some(refusal)) => return refuse(connection, &edge, refusal).await,
             Err(None) => return,
         }
-        let mut session = ServerSession::new_http1(Box::new(connection));
-        session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
-        let body_timeout = Duration::from_millis(config.body_timeout_ms);
-        session.set_read_timeout(Some(body_timeout));
-        let Some(reused) = proxy.process_new_http(session, &stop).await else {
-            return;
-        };
-        let (stream, _) = reused.consume();
-        let Ok(same) = stream.into_any().downcast::<Connection>() else {
-            return;
-        };
-        connection = *same;
-        if !connection.is_between_messages() {
-            return;
+        match proxied(connection, &edge, &proxy, &stop).await {
+            Some(same) => connection = same,
+            None => return,
         }
     }
+}
+
+/// Has a judged message answered by Pingora; the connection where it stays open for the next one.
+async fn proxied(
+    connection: Connection,
+    edge: &Edge,
+    proxy: &Arc<HttpProxy<Phases>>,
+    stop: &watch::Receiver<bool>,
+) -> Option<Connection> {
+    let config = &edge.config.accept;
+    let mut session = ServerSession::new_http1(Box::new(connection));
+    session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
+    let body_timeout = Duration::from_millis(config.body_timeout_ms);
+    session.set_read_timeout(Some(body_timeout));
+    let (stream, _) = proxy.process_new_http(session, stop).await?.consume();
+    let same = stream.into_any().downcast::<Connection>().ok()?;
+    same.is_between_messages().then_some(*same)
 }
 
 /// Resolves when the settings change, and gives back what it heard of that by.

@@ -1,8 +1,7 @@
 //! Listening, taking connections up to the limit, and stopping without dropping a request.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::socket::Socket;
+use super::sockets::{BindError, Sockets};
 use super::{Config, front, http2, proxy_protocol};
 use crate::admit::client_address;
 use crate::edge::Edge;
@@ -26,82 +26,35 @@ use crate::phases::Phases;
 pub enum Listener {
     /// An address.
     Tcp(TcpListener),
-    /// A file; removed again at the end.
+    /// A file; removed again at the end, unless another edge goes on with it.
     Unix(UnixListener, PathBuf),
     /// An address with TLS.
     Tls(TcpListener, TlsAcceptor),
-}
-
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}){hint}")]
-pub struct BindError {
-    address: String,
-    key: &'static str,
-    source: std::io::Error,
-    hint: &'static str,
-}
-
-/// Binds a TCP address that stands under `key` in the configuration.
-///
-/// # Errors
-/// [`BindError`] says which address, which key and why.
-pub async fn bind_tcp(address: &str, key: &'static str) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| refused(address.to_owned(), key, source))
-}
-
-fn refused(address: String, key: &'static str, source: std::io::Error) -> BindError {
-    let hint = match source.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "; another program has it: stop that one, or choose another address"
-        }
-        _ => "",
-    };
-    BindError {
-        address,
-        key,
-        source,
-        hint,
-    }
 }
 
 /// Binds every address before anything is served.
 ///
 /// # Errors
 /// The first address that cannot be had, and why.
-pub async fn bind(config: &Config, tls: &TlsAcceptor) -> Result<Vec<Listener>, BindError> {
+pub async fn bind(
+    config: &Config,
+    tls: &TlsAcceptor,
+    sockets: &mut Sockets,
+) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     for address in &config.tls.listen {
-        let bound = bind_tcp(address, "accept.tls.listen").await?;
+        let bound = sockets.tcp(address, "accept.tls.listen").await?;
         listeners.push(Listener::Tls(bound, tls.clone()));
     }
     for address in &config.listen {
-        listeners.push(Listener::Tcp(bind_tcp(address, "accept.listen").await?));
+        let bound = sockets.tcp(address, "accept.listen").await?;
+        listeners.push(Listener::Tcp(bound));
     }
     for path in &config.listen_unix {
-        let bound = bind_unix(path).await;
-        let bound = bound
-            .map_err(|source| refused(path.display().to_string(), "accept.listen_unix", source))?;
+        let bound = sockets.unix(path, "accept.listen_unix").await?;
         listeners.push(Listener::Unix(bound, path.clone()));
     }
     Ok(listeners)
-}
-
-/// Binds a socket file; a socket that nobody listens on any more is a leftover and goes.
-async fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
-            if !is_socket || tokio::net::UnixStream::connect(path).await.is_ok() {
-                return Err(error);
-            }
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)
-        }
-        other => other,
-    }
 }
 
 impl Listener {
@@ -289,7 +242,9 @@ async fn take(
             drop(place);
         });
     }
-    if let Listener::Unix(_, path) = &listener {
+    if let Listener::Unix(_, path) = &listener
+        && !live.is_handed_over()
+    {
         // Left behind it would be taken for a leftover at the next start.
         let _ = std::fs::remove_file(path);
     }

@@ -12,6 +12,7 @@ mod listener;
 mod plain;
 pub mod proxy_protocol;
 mod socket;
+mod sockets;
 pub mod tls;
 
 use std::path::PathBuf;
@@ -21,7 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
-pub use listener::{BindError, Listener, bind, bind_tcp, serve};
+use crate::upgrade;
+
+pub use listener::{Listener, bind, serve};
+pub use sockets::{BindError, Sockets};
 
 /// Settings of stage `accept`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -61,6 +65,8 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// The longest wait for requests in flight when asked to stop, in milliseconds.
     pub grace_period_ms: u64,
+    /// The way from one edge to the next.
+    pub upgrade: upgrade::Config,
 }
 
 impl Config {
@@ -82,6 +88,7 @@ impl Config {
         );
         self.tls.check(&format!("{path}.tls"), problems);
         self.http2.check(&format!("{path}.http2"), problems);
+        self.upgrade.check(&format!("{path}.upgrade"), problems);
         for (index, address) in self.listen.iter().enumerate() {
             problems.require(
                 address.parse::<std::net::SocketAddr>().is_ok(),

@@ -19,6 +19,7 @@ pub mod range;
 pub mod vary;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -156,6 +157,8 @@ pub struct Cache {
     flights: Flights,
     purges: Purges,
     marks: Marks,
+    /// Whether nothing is answered from here any more.
+    is_retired: AtomicBool,
     /// See [`Config::vary`].
     vary: Vec<HeaderName>,
     /// Of [`Metrics::cache_requests`].
@@ -198,9 +201,21 @@ impl Cache {
             flights: Flights::default(),
             purges,
             marks,
+            is_retired: AtomicBool::new(false),
             hits: metrics.cache_requests.with_label_values(&["hit"]),
             metrics,
         })
+    }
+
+    /// Nothing is answered from here any more: purges go to another edge.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Release);
+        self.store.invalidate_all();
+    }
+
+    /// Whether requests pass it by.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
     }
 
     /// Entries and bytes in memory.

@@ -49,7 +49,7 @@ pub struct Purged {
 }
 
 /// Where the edge stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// Of which database; null before the first purge.
     pub database_id: Option<String>,
@@ -164,6 +164,14 @@ impl Purges {
         self.changed();
     }
 
+    /// Goes on where another edge has ended: whatever was asked for before is out of date. What origins answer from now on
+    /// is not, however long ago they made it: each of them tells what it hears of later.
+    fn begin_at(&self, applied: &Applied) {
+        self.database_id.lock().clone_from(&applied.database_id);
+        self.by_sequence.touch([], applied.sequence);
+        self.by_hand([EVERYTHING]);
+    }
+
     fn note(&self, request: &PurgeRequest) {
         let tags = request.tags.iter().map(String::as_str);
         let mut database_id = self.database_id.lock();
@@ -208,6 +216,12 @@ impl Cache {
             purged: stale.len(),
             sequence: self.purges.sequence(),
         }
+    }
+
+    /// Goes on where another edge has ended; what was stored before is gone.
+    pub fn begin_at(&self, applied: &Applied) {
+        self.purges.begin_at(applied);
+        self.store.invalidate_all();
     }
 
     /// Where the edge stands in the origin's `changes`.

@@ -306,6 +306,17 @@ async fn a_purge_by_hand_beats_the_fetch_that_began_before_it() {
 }
 
 #[tokio::test]
+async fn an_edge_that_goes_on_for_another_forgets_what_it_has_and_keeps_what_comes() {
+    let bench = bench();
+    bench.ask().await;
+    bench.purge(Some(99), &[]);
+    let applied = bench.cache.applied();
+    bench.cache.begin_at(&applied);
+    assert_eq!(bench.status().await, "crackers; fwd=uri-miss; stored");
+    assert!(bench.status().await.contains("hit"));
+}
+
+#[tokio::test]
 async fn urls_prefixes_and_another_database_purge_too() {
     let bench = bench();
     let requests = [

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crackers_shared::{memory, request_id};
 
@@ -66,15 +69,29 @@ pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
     Ok(token.into())
 }
 
-/// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, role: Role, live: Arc<Live>) {
+/// How long whoever is being answered may take when another edge takes over.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Serves until `leave` turns true and the last answer is given.
+pub async fn serve(
+    listener: TcpListener,
+    role: Role,
+    live: Arc<Live>,
+    mut leave: watch::Receiver<bool>,
+) {
+    let connections = TaskTracker::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            () = asked_to_leave(&mut leave) => break,
+        };
+        let Ok((stream, _)) = taken else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (role, live) = (role.clone(), Arc::clone(&live));
-        tokio::spawn(async move {
+        let mut leave = leave.clone();
+        connections.spawn(async move {
             let service = service_fn(move |request| {
                 let (role, live) = (role.clone(), Arc::clone(&live));
                 async move { Ok::<_, Infallible>(answer(&role, &live, request).await) }
@@ -83,11 +100,26 @@ pub async fn serve(listener: TcpListener, role: Role, live: Arc<Live>) {
             builder
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30));
-            // Whoever goes away early is no event.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                // Whoever goes away early is no event.
+                _ = connection.as_mut() => {}
+                () = asked_to_leave(&mut leave) => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = tokio::time::timeout(LEAVES_WITHIN, connection).await;
+                }
+            }
         });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// Never comes true once nobody can ask any more.
+async fn asked_to_leave(leave: &mut watch::Receiver<bool>) {
+    if leave.wait_for(|leave| *leave).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -239,6 +271,7 @@ fn status(edge: &Edge) -> serde_json::Value {
     });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "generation": edge.metrics.generation.get(),
         "uptime_seconds": edge.clock.now().as_second() - edge.started.as_second(),
         "memory_bytes": memory::resident_bytes(),
         "connections": edge.metrics.connections.get(),

@@ -95,6 +95,10 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// Spans, by what became of them: sent, failed or dropped.
     pub spans: IntCounterVec,
+    /// Upgrades that led to this process.
+    pub generation: IntGauge,
+    /// Next edges that did not come to serve.
+    pub upgrades_failed: IntCounter,
     /// Log lines dropped because the writer was behind.
     pub access_log_dropped: IntCounter,
     /// Resident memory.
@@ -257,6 +261,11 @@ impl Metrics {
                 &["outcome"],
             ),
             spans: counters("telemetry_spans_total", "Spans of traces", &["outcome"]),
+            generation: gauge("telemetry_generation", "Upgrades that led to this process"),
+            upgrades_failed: counter(
+                "telemetry_upgrades_failed_total",
+                "Next edges that did not come to serve",
+            ),
             access_log_dropped: counter("telemetry_access_log_dropped_total", "Log lines dropped"),
             memory_bytes: gauge("telemetry_memory_bytes", "Resident memory"),
             registry,

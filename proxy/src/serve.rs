@@ -1,0 +1,190 @@
+//! The boot as a story: sockets, stages, serve, drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use pingora::server::configuration::ServerConf;
+use pingora_proxy::{HttpProxy, http_proxy};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crackers_shared::clock::Clock;
+use crackers_shared::shutdown_signal;
+
+use crate::accept::tls::Certificates;
+use crate::accept::{self, Listener, Sockets};
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::live::{Live, Load};
+use crate::phases::Phases;
+use crate::telemetry::admin::{self, Role};
+use crate::upgrade::{self, Handed, Running};
+
+/// All that listens.
+struct Bound {
+    shop: Vec<Listener>,
+    metrics: TcpListener,
+    admin: TcpListener,
+    /// For the next edge, and the file that it listens on.
+    upgrades: Option<(UnixListener, PathBuf)>,
+    sockets: Sockets,
+}
+
+/// Serves until asked to stop, or until the next edge serves; on the sockets of the running edge, if it is to take over.
+///
+/// # Errors
+/// When it cannot start, and why.
+pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::Result<()> {
+    let certificates = Certificates::read(&config.accept.tls)?;
+    let token = admin::token(&config.telemetry.admin_token_file)?;
+    let mut before = match takes_over {
+        true => Some(running_edge(&config).await?),
+        false => None,
+    };
+    let bound = bind(&config, &certificates, before.as_mut()).await?;
+    let edge = Arc::new(Edge::new(Arc::clone(&config), Clock::system())?);
+    let (ask_to_stop, stop) = watch::channel(false);
+    let ask_to_stop = Arc::new(ask_to_stop);
+    edge.upstreams.refresh().await;
+    let live = Live::new(Arc::clone(&edge), load, stop.clone());
+    let look = Duration::from_millis(config.accept.tls.reload_interval_ms);
+    tokio::spawn(certificates.follow(look, Arc::clone(&edge.metrics), stop.clone()));
+    listen_to_signals(&live, &ask_to_stop)?;
+    if let Some(before) = &before {
+        before.begin(&live);
+    }
+    for listener in &bound.shop {
+        tracing::info!(address = %listener.address(), "serving");
+    }
+    let serving = accept::serve(bound.shop, Arc::clone(&live), proxy(&live), stop.clone());
+    let serving = tokio::spawn(serving);
+    let taken = match before {
+        Some(before) => before.take_over(&live).await,
+        None => Ok(()),
+    };
+    if taken.is_ok() {
+        let (leave, left) = watch::channel(false);
+        let admin = serve_admin(bound.metrics, bound.admin, token, &live, &left);
+        let sockets = bound.sockets.into_copies();
+        let running = Running {
+            live,
+            sockets,
+            leave,
+            admin,
+        };
+        let offered = tokio::spawn(offer(bound.upgrades, running, stop, ask_to_stop));
+        serving.await?;
+        offered.await?;
+    } else {
+        ask_to_stop.send_replace(true);
+        serving.await?;
+    }
+    tracing::info!("stopped");
+    taken
+}
+
+async fn running_edge(config: &Config) -> anyhow::Result<Handed> {
+    let socket = config.accept.upgrade.socket.as_deref();
+    upgrade::ask(socket.context("accept.upgrade.socket is null: there are no upgrades")?).await
+}
+
+async fn bind(
+    config: &Config,
+    certificates: &Arc<Certificates>,
+    before: Option<&mut Handed>,
+) -> anyhow::Result<Bound> {
+    let acceptor = certificates.acceptor(config.accept.protocols())?;
+    let mut sockets = Sockets::of(before.map(Handed::take_sockets).unwrap_or_default());
+    let shop = accept::bind(&config.accept, &acceptor, &mut sockets).await?;
+    let (metrics, admin) = (
+        config.telemetry.metrics_listen.to_string(),
+        config.telemetry.admin_listen.to_string(),
+    );
+    let metrics = sockets.tcp(&metrics, "telemetry.metrics_listen").await?;
+    let admin = sockets.tcp(&admin, "telemetry.admin_listen").await?;
+    let upgrades = match config.accept.upgrade.socket.clone() {
+        None => None,
+        Some(path) => {
+            let bound = sockets.unix(&path, "accept.upgrade.socket").await?;
+            Some((bound, path))
+        }
+    };
+    Ok(Bound {
+        shop,
+        metrics,
+        admin,
+        upgrades,
+        sockets,
+    })
+}
+
+fn proxy(live: &Arc<Live>) -> HttpProxy<Phases> {
+    let conf = ServerConf {
+        max_retries: 8,
+        upstream_keepalive_pool_size: live.edge().config.forward.idle_connections_max,
+        ..ServerConf::default()
+    };
+    let live = Arc::clone(live);
+    let mut proxy = http_proxy(&Arc::new(conf), Phases { live });
+    proxy.handle_init_modules();
+    proxy
+}
+
+fn serve_admin(
+    metrics: TcpListener,
+    admin: TcpListener,
+    token: Arc<str>,
+    live: &Arc<Live>,
+    leave: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let both = [(metrics, Role::Metrics), (admin, Role::Admin(token))];
+    let both = both.into_iter().map(|(listener, role)| {
+        let (live, leave) = (Arc::clone(live), leave.clone());
+        tokio::spawn(admin::serve(listener, role, live, leave))
+    });
+    both.collect()
+}
+
+/// Waits for the next edge, and stops when it serves.
+async fn offer(
+    upgrades: Option<(UnixListener, PathBuf)>,
+    running: Running,
+    stop: watch::Receiver<bool>,
+    ask_to_stop: Arc<watch::Sender<bool>>,
+) {
+    let Some((listener, path)) = upgrades else {
+        return;
+    };
+    if upgrade::offer(listener, running, stop).await {
+        ask_to_stop.send_replace(true);
+        return;
+    }
+    // Left behind it would be taken for a leftover at the next start.
+    let _ = std::fs::remove_file(path);
+}
+
+fn listen_to_signals(live: &Arc<Live>, stop: &Arc<watch::Sender<bool>>) -> anyhow::Result<()> {
+    let hang_up = signal(SignalKind::hangup())?;
+    tokio::spawn(reload_when_asked(hang_up, Arc::clone(live)));
+    let stop = Arc::clone(stop);
+    tokio::spawn(async move {
+        match shutdown_signal::asked_to_stop().await {
+            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
+            Err(error) => tracing::error!(%error, "cannot listen for signals"),
+        }
+        stop.send_replace(true);
+    });
+    Ok(())
+}
+
+/// Takes the configuration anew at each SIGHUP; what came of it stands in the log.
+async fn reload_when_asked(mut hang_up: Signal, live: Arc<Live>) {
+    while hang_up.recv().await.is_some() {
+        // Whatever was wrong with it is written already.
+        let _ = live.reload().await;
+    }
+}
