@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load kill flash cut fuzz fuzz-api docs install storefront e2e mongod
+.PHONY: help setup run test check bench compare load kill steady flash cut fuzz fuzz-api docs install storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -57,6 +57,9 @@ flash: ## 2,000 buyers on 500 pieces, on both databases, with one origin and wit
 
 cut: ## Cut SQLite's power at hundreds of places of a long rush of orders
 	CRACKERS_CUT_ORDERS=8000 CRACKERS_CUTS=300 cargo test --locked -p crackers-power-cut
+
+steady: ## Reload (20 times), upgrade, roll and new certificates (5 times each) under steady load: no request fails
+	CRACKERS_STEADY_ROUNDS=5 cargo test --locked -p crackers-tests --test end_to_end load::steady
 
 FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz the edge's parsers, FUZZ_SECONDS each (needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked)

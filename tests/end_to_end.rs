@@ -6,6 +6,7 @@
 //! - `dispatch`: who is served first, who waits, who is told to come back
 //! - `forward`: several origins, ids and addresses on their way
 //! - `respond`: what every answer carries, and in which coding it comes
+//! - `load`: steady load while the shop is served, and whoever serves it is replaced
 //! - `telemetry`: what is written of a request
 //! - `shop`: the catalogue as a client sees it, on both databases, and the command line
 
@@ -19,6 +20,8 @@ mod cache;
 mod dispatch;
 #[path = "forward/mod.rs"]
 mod forward;
+#[path = "load/mod.rs"]
+mod load;
 #[path = "respond/mod.rs"]
 mod respond;
 #[path = "shop/mod.rs"]

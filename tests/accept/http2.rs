@@ -8,13 +8,14 @@ use crackers_tests::gated::Gated;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of};
 use crackers_tests::process::{PATIENCE, free_port};
 use crackers_tests::stack::{Setup, Stack};
+use crackers_tests::tls::Authority;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use http::{Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::tls::{self, Authority};
+use super::tls;
 
 pub(super) const NAME: &str = "shop.example.in";
 

@@ -173,7 +173,7 @@ fn a_named_client_has_no_more_connections_than_one_who_comes_himself() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_begins_behind_the_header() -> Result<()> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let (authority, folder) = (tls::Authority::new()?, tempfile::tempdir()?);
+    let (authority, folder) = (crackers_tests::tls::Authority::new()?, tempfile::tempdir()?);
     authority.sign(folder.path(), "shop", "shop.example.in")?;
     authority.sign(folder.path(), "wild", "*.example.org")?;
     let (port, origin) = (free_port()?, CarelessOrigin::start()?);

@@ -1,61 +1,16 @@
 //! TLS at the edge: certificates by name, taken anew when they change, and the way from plain HTTP.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::lone_edge::{lone_edge_with, raw_origin};
 use crackers_tests::process::free_port;
 use crackers_tests::raw::exchange;
 use crackers_tests::stack::{Setup, Stack};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ClientConfig;
-use rustls::crypto::ring;
+use crackers_tests::tls::Authority;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-
-/// Whoever signs the certificates of a test.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    pub(super) fn new() -> Result<Self> {
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Ok(Self(CertifiedIssuer::self_signed(
-            params,
-            KeyPair::generate()?,
-        )?))
-    }
-
-    /// Writes a certificate for a name and its key into a folder.
-    pub(super) fn sign(&self, folder: &Path, file: &str, name: &str) -> Result<()> {
-        let key = KeyPair::generate()?;
-        let params = CertificateParams::new(vec![name.to_owned()])?;
-        let certificate = params.signed_by(&key, &self.0)?;
-        std::fs::write(folder.join(format!("{file}.key")), key.serialize_pem())?;
-        std::fs::write(folder.join(format!("{file}.pem")), certificate.pem())?;
-        Ok(())
-    }
-
-    /// A client that believes this authority only.
-    fn client(&self) -> Result<TlsConnector> {
-        self.client_of(&[])
-    }
-
-    /// The same for these protocols.
-    pub(super) fn client_of(&self, protocols: &[&str]) -> Result<TlsConnector> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.0.der().clone())?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let names = protocols.iter().map(|name| name.as_bytes().to_vec());
-        config.alpn_protocols = names.collect();
-        Ok(TlsConnector::from(Arc::new(config)))
-    }
-}
 
 /// An answer over TLS, as text, from the server that has this name. Whether its session was resumed.
 pub(super) async fn ask(

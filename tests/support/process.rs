@@ -18,11 +18,18 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The path of one of our binaries, built now if need be.
+/// The path of one of our binaries, built now if need be; or, where `CRACKERS_BINARIES` names a folder (from the
+/// repository's), the one that lies there, as it is.
 ///
 /// # Errors
-/// When it cannot be built.
+/// When it cannot be built, or is not there.
 pub fn binary(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("CRACKERS_BINARIES") {
+        let file = repository().join(folder).join(name);
+        return file
+            .canonicalize()
+            .with_context(|| format!("CRACKERS_BINARIES: {}", file.display()));
+    }
     static BUILT: OnceLock<bool> = OnceLock::new();
     let built = *BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -72,6 +79,15 @@ pub fn free_port() -> Result<u16> {
     bail!("no free port")
 }
 
+/// What a process holds of the system.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Memory, in bytes.
+    pub resident_bytes: u64,
+    /// Open files and sockets.
+    pub descriptors: usize,
+}
+
 /// A process that is killed with its test.
 pub struct Process {
     child: Child,
@@ -116,6 +132,23 @@ impl Process {
     /// What it has written so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn usage(&self) -> Result<Usage> {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = std::fs::read_to_string(folder.join("status"))?;
+        let resident = status.lines().find_map(|line| {
+            let number = line.strip_prefix("VmRSS:")?.strip_suffix("kB")?;
+            number.trim().parse::<u64>().ok()
+        });
+        Ok(Usage {
+            resident_bytes: resident.context("it says nothing of its memory")? * 1024,
+            descriptors: std::fs::read_dir(folder.join("fd"))?.count(),
+        })
     }
 
     /// Kills it as a power cut would.

@@ -312,16 +312,24 @@ impl Stack {
     /// When the metrics cannot be read.
     pub async fn origin_requests(&self) -> Result<u64> {
         let mut sum = 0;
-        for url in &self.origin_metrics_urls {
-            let text = self.text_of(url).await?;
-            let rows = text.lines().filter(|row| {
-                row.starts_with("crackers_origin_api_requests_total{")
-                    && !row.contains("\"/api/health/live\"")
-            });
-            let counts = rows.filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok());
-            sum += counts.sum::<u64>();
+        for number in 0..self.origins.len() {
+            sum += self.origin_requests_of(number).await?;
         }
         Ok(sum)
+    }
+
+    /// The same of one origin.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub async fn origin_requests_of(&self, number: usize) -> Result<u64> {
+        let text = self.text_of(&self.origin_metrics_urls[number]).await?;
+        let rows = text.lines().filter(|row| {
+            row.starts_with("crackers_origin_api_requests_total{")
+                && !row.contains("\"/api/health/live\"")
+        });
+        let counts = rows.filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok());
+        Ok(counts.sum())
     }
 
     async fn text_of(&self, url: &str) -> Result<String> {
