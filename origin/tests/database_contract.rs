@@ -9,6 +9,8 @@ mod basis;
 mod catalogue;
 #[path = "database_contract/interleaving.rs"]
 mod interleaving;
+#[path = "database_contract/limits.rs"]
+mod limits;
 #[path = "database_contract/many.rs"]
 mod many;
 #[path = "database_contract/migrations.rs"]

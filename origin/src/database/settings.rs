@@ -1,6 +1,7 @@
 //! The settings of stage `database`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,29 @@ pub struct Mongodb {
     pub migration_wait_ms: u64,
 }
 
+impl Mongodb {
+    /// The connection string as the driver takes it, which refuses a `socketTimeoutMS`, and how long one operation may take
+    /// on the wire: `None` where the connection string says what is no number of milliseconds above zero.
+    pub fn connection(&self) -> (String, Option<Duration>) {
+        let (place, query) = self.uri.split_once('?').unwrap_or((&self.uri, ""));
+        let is_ours = |pair: &&str| {
+            let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+            name.eq_ignore_ascii_case("socketTimeoutMS")
+        };
+        let (ours, others): (Vec<_>, Vec<_>) = query.split('&').partition(is_ours);
+        let given = ours.first().map(|pair| {
+            let (_, value) = pair.split_once('=')?;
+            value.parse().ok().filter(|given| *given > 0)
+        });
+        let limit_ms = given.unwrap_or(Some(self.socket_timeout_ms));
+        let uri = match others.join("&") {
+            none if none.is_empty() => place.to_owned(),
+            others => format!("{place}?{others}"),
+        };
+        (uri, limit_ms.map(Duration::from_millis))
+    }
+}
+
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
@@ -140,5 +164,47 @@ impl Config {
             format!("{path}.mongodb.uri"),
             "must begin with mongodb:// or mongodb+srv://",
         );
+        problems.require(
+            self.mongodb.connection().1.is_some(),
+            format!("{path}.mongodb.uri"),
+            "socketTimeoutMS must be at least 1 millisecond",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_timeout_of_the_uri_goes_before_the_setting_and_not_to_the_driver() {
+        let of = |uri: &str| {
+            let settings = Mongodb {
+                uri: uri.to_owned(),
+                database: "shop".to_owned(),
+                server_selection_timeout_ms: 1,
+                socket_timeout_ms: 45_000,
+                connections_reserve: 1,
+                migration_lease_ms: 1,
+                migration_wait_ms: 1,
+            };
+            let (uri, limit) = settings.connection();
+            (uri, limit.map(|limit| limit.as_millis()))
+        };
+        for (given, uri, limit) in [
+            ("mongodb://a", "mongodb://a", Some(45_000)),
+            ("mongodb://a/?x=y", "mongodb://a/?x=y", Some(45_000)),
+            ("mongodb://a/?socketTimeoutMS=1", "mongodb://a/", Some(1)),
+            (
+                "mongodb://a/?x=y&sockettimeoutms=500&z=1",
+                "mongodb://a/?x=y&z=1",
+                Some(500),
+            ),
+            ("mongodb://a/?socketTimeoutMS=0", "mongodb://a/", None),
+            ("mongodb://a/?socketTimeoutMS=5s", "mongodb://a/", None),
+            ("mongodb://a/?socketTimeoutMS", "mongodb://a/", None),
+        ] {
+            assert_eq!(of(given), (uri.to_owned(), limit), "{given}");
+        }
     }
 }

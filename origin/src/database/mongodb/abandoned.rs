@@ -62,6 +62,7 @@ async fn end(this: &Mongo) -> Result<usize, mongodb::error::Error> {
             "transaction.timeInactiveMicros": { "$gt": lies_for },
         } },
     ]);
+    let found = found.max_time(this.0.query_timeout);
     let sessions: Vec<Document> = found.await?.try_collect().await?;
     let ids: Vec<_> = sessions
         .iter()

@@ -26,8 +26,8 @@ impl Mongo {
         self.read(|this, session| {
             Box::pin(async move {
                 let categories = this.collection("categories");
-                let find = categories
-                    .find(doc! {})
+                let find = this
+                    .find(&categories, doc! {})
                     .sort(doc! { "position": 1, "_id": 1 });
                 let mut found = find.session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
@@ -50,8 +50,8 @@ impl Mongo {
             Box::pin(async move {
                 let categories = this.collection("categories");
                 let id = doc! { "_id": &category.slug };
-                let found = categories
-                    .find_one(id.clone())
+                let found = this
+                    .find_one(&categories, id.clone())
                     .session(&mut *session)
                     .await?;
                 let before: Option<Category> = found.as_ref().map(from_json).transpose()?;
@@ -167,23 +167,15 @@ impl Mongo {
 
 /// Whether there is no catalogue, or only the beginning of one.
 async fn is_empty(this: &Mongo, session: &mut ClientSession) -> Result<bool, Failure> {
-    if this
-        .collection("meta")
-        .find_one(doc! { "_id": MARKER })
-        .session(&mut *session)
-        .await?
-        .is_some()
-    {
+    let meta = this.collection("meta");
+    let marker = this.find_one(&meta, doc! { "_id": MARKER });
+    if marker.session(&mut *session).await?.is_some() {
         return Ok(true);
     }
     for name in ["products", "categories", "combos"] {
-        if this
-            .collection(name)
-            .find_one(doc! {})
-            .session(&mut *session)
-            .await?
-            .is_some()
-        {
+        let collection = this.collection(name);
+        let first = this.find_one(&collection, doc! {});
+        if first.session(&mut *session).await?.is_some() {
             return Ok(false);
         }
     }
@@ -198,7 +190,8 @@ async fn counts(this: &Mongo, session: &mut ClientSession) -> Result<Vec<Categor
         doc! { "$group": { "_id": "$category", "count": { "$sum": 1_i64 } } },
         doc! { "$sort": { "_id": 1 } },
     ];
-    let mut found = products.aggregate(whole).session(&mut *session).await?;
+    let whole = this.aggregate(&products, whole);
+    let mut found = whole.session(&mut *session).await?;
     let rows: Vec<Document> = found.stream(&mut *session).try_collect().await?;
     let number = |row: &Document| u64::try_from(row.get_i64("count").unwrap_or(0)).unwrap_or(0);
     let mut counts: Vec<_> = rows
@@ -216,7 +209,8 @@ async fn counts(this: &Mongo, session: &mut ClientSession) -> Result<Vec<Categor
         group,
         doc! { "$sort": { "_id.category": 1, "_id.sub": 1 } },
     ];
-    let mut found = products.aggregate(parts).session(&mut *session).await?;
+    let parts = this.aggregate(&products, parts);
+    let mut found = parts.session(&mut *session).await?;
     let rows: Vec<Document> = found.stream(session).try_collect().await?;
     for row in &rows {
         let Ok(key) = row.get_document("_id") else {

@@ -19,11 +19,9 @@ impl Mongo {
     pub async fn last_sequence(&self) -> Answer<i64> {
         self.read(|this, session| {
             Box::pin(async move {
-                let found = this
-                    .collection("counters")
-                    .find_one(doc! { "_id": "changes" })
-                    .session(session)
-                    .await?;
+                let counters = this.collection("counters");
+                let find = this.find_one(&counters, doc! { "_id": "changes" });
+                let found = find.session(session).await?;
                 Ok(found.map_or(0, |found| found.get_i64("last").unwrap_or(0)))
             })
         })
@@ -35,8 +33,8 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let changes = this.collection("changes");
-                let find = changes
-                    .find(doc! { "_id": { "$gt": sequence } })
+                let find = this
+                    .find(&changes, doc! { "_id": { "$gt": sequence } })
                     .sort(doc! { "_id": 1 });
                 let mut found = find.limit(i64::from(limit)).session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
@@ -53,11 +51,9 @@ impl Mongo {
     }
 
     async fn settings(&self, session: &mut ClientSession) -> Result<Option<ShopSettings>, Failure> {
-        let found = self
-            .collection("shop")
-            .find_one(doc! { "_id": "shop" })
-            .session(session)
-            .await?;
+        let shop = self.collection("shop");
+        let find = self.find_one(&shop, doc! { "_id": "shop" });
+        let found = find.session(session).await?;
         Ok(found.map(|found| from_json(&found)).transpose()?)
     }
 

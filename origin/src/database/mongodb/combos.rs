@@ -115,12 +115,9 @@ async fn find(
     filter: Document,
     order: Document,
 ) -> Result<Vec<Combo>, Failure> {
-    let mut found = this
-        .collection("combos")
-        .find(filter)
-        .sort(order)
-        .session(&mut *session)
-        .await?;
+    let combos = this.collection("combos");
+    let find = this.find(&combos, filter).sort(order);
+    let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;
     Ok(documents.iter().map(from_json).collect::<Answer<_>>()?)
 }
@@ -138,19 +135,13 @@ async fn with_parts(
         .collect();
     let filter = doc! { "_id": { "$in": &ids } };
     let fields = doc! { "document": 1 };
-    let mut found = this
-        .collection("products")
-        .find(filter.clone())
-        .projection(fields)
-        .session(&mut *session)
-        .await?;
+    let products = this.collection("products");
+    let find = this.find(&products, filter.clone()).projection(fields);
+    let mut found = find.session(&mut *session).await?;
     let products: Vec<Document> = found.stream(&mut *session).try_collect().await?;
     let products: Vec<Product> = products.iter().map(from_json).collect::<Answer<_>>()?;
-    let mut found = this
-        .collection("stock")
-        .find(filter)
-        .session(&mut *session)
-        .await?;
+    let stock = this.collection("stock");
+    let mut found = this.find(&stock, filter).session(&mut *session).await?;
     let stocks: Vec<Document> = found.stream(session).try_collect().await?;
     let products: HashMap<_, _> = products
         .into_iter()

@@ -77,8 +77,8 @@ async fn read(
         _ => doc! { "document": 1 },
     };
     let collection = this.collection(collection);
-    let find = collection
-        .find(doc! { "_id": { "$in": ids } })
+    let find = this
+        .find(&collection, doc! { "_id": { "$in": ids } })
         .projection(fields);
     let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;

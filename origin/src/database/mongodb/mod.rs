@@ -12,6 +12,7 @@ mod order_batches;
 mod orders;
 mod product_batches;
 mod products;
+mod questions;
 mod ratings;
 mod records;
 mod sessions;
@@ -70,9 +71,10 @@ impl Mongo {
     /// can be reached.
     pub async fn open(config: &Config) -> Answer<Self> {
         let settings = &config.mongodb;
-        let mut options = ClientOptions::parse(&settings.uri)
-            .await
-            .map_err(Failure::from)?;
+        let (uri, socket_timeout) = settings.connection();
+        let wrong = || DatabaseError::Unavailable("socketTimeoutMS is no time".to_owned());
+        let socket_timeout = socket_timeout.ok_or_else(wrong)?;
+        let mut options = ClientOptions::parse(&uri).await.map_err(Failure::from)?;
         options.server_selection_timeout =
             Some(Duration::from_millis(settings.server_selection_timeout_ms));
         options.max_pool_size = Some(config.pool.size_max + settings.connections_reserve);
@@ -91,7 +93,7 @@ impl Mongo {
             leases,
             database_id,
             query_timeout: Duration::from_millis(config.query_timeout_ms),
-            socket_timeout: socket_timeout(&settings.uri, settings.socket_timeout_ms),
+            socket_timeout,
             changes_kept: config.changes_kept,
             size_max: config.pool.size_max,
             orders,
@@ -240,29 +242,6 @@ async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `socketTimeoutMS` of the URI, which the driver does not know, before the setting.
-fn socket_timeout(uri: &str, setting_ms: u64) -> Duration {
-    let query = uri.split_once('?').map_or("", |(_, query)| query);
-    let given = query.split('&').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.eq_ignore_ascii_case("socketTimeoutMS")
-            .then(|| value.parse().ok())?
-    });
-    Duration::from_millis(given.unwrap_or(setting_ms))
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_socket_timeout_of_the_uri_goes_before_the_setting() {
-        let of = |uri| socket_timeout(uri, 45_000).as_millis();
-        assert_eq!(of("mongodb://a/?replicaSet=x&socketTimeoutMS=1000"), 1000);
-        assert_eq!(of("mongodb://a/?replicaSet=x"), 45_000);
-    }
 }

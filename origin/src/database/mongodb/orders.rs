@@ -100,8 +100,8 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let orders = this.collection("orders");
-                let find = orders.find(filter).sort(order).limit(i64::from(limit));
-                let find = find.max_time(this.0.query_timeout);
+                let find = this.find(&orders, filter).sort(order);
+                let find = find.limit(i64::from(limit));
                 let mut found = find.session(&mut *session).await?;
                 Ok(found.stream(session).try_collect().await?)
             })
@@ -131,7 +131,7 @@ impl Mongo {
             let filter = filter.clone();
             Box::pin(async move {
                 let keys = this.collection("order_keys");
-                let find = keys.find(filter).limit(i64::from(limit));
+                let find = this.find(&keys, filter).limit(i64::from(limit));
                 let mut found = find.session(&mut *session).await?;
                 let old: Vec<Document> = found.stream(&mut *session).try_collect().await?;
                 let ids: Vec<_> = old
@@ -319,8 +319,7 @@ async fn keys(
     keys: &[&str],
 ) -> Result<BTreeMap<String, (String, String)>, Failure> {
     let order_keys = this.collection("order_keys");
-    let find = order_keys.find(doc! { "_id": { "$in": keys } });
-    let find = find.max_time(this.0.query_timeout);
+    let find = this.find(&order_keys, doc! { "_id": { "$in": keys } });
     let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;
     let known = documents.iter().filter_map(|key| {
@@ -336,8 +335,7 @@ async fn one(
     filter: Document,
 ) -> Result<Option<Order>, Failure> {
     let orders = this.collection("orders");
-    let find = orders.find_one(filter).max_time(this.0.query_timeout);
-    let found = find.session(session).await?;
+    let found = this.find_one(&orders, filter).session(session).await?;
     Ok(found.as_ref().map(from_json).transpose()?)
 }
 

@@ -57,20 +57,16 @@ impl Mongo {
         asked: Asked,
     ) -> Result<Vec<Product>, Failure> {
         let products = self.collection("products");
-        let mut find = products
-            .find(asked.filter)
+        let mut find = self
+            .find(&products, asked.filter)
             .sort(asked.order)
             .limit(asked.limit);
         if let Some(hint) = asked.hint {
             find = find.hint(Hint::Name(hint));
         }
         let fields = doc! { "document": 1, "availability": 1 };
-        let found = find
-            .projection(fields)
-            .max_time(self.0.query_timeout)
-            .session(&mut *session)
-            .await;
-        let mut found = found?;
+        let find = find.projection(fields);
+        let mut found = find.session(&mut *session).await?;
         let documents: Vec<Document> = found.stream(session).try_collect().await?;
         Ok(documents.iter().map(product).collect::<Answer<_>>()?)
     }
@@ -81,11 +77,8 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let products = this.collection("products");
-                let count = products
-                    .count_documents(filter)
-                    .max_time(this.0.query_timeout)
-                    .session(session);
-                Ok(count.await?)
+                let count = this.count(&products, filter);
+                Ok(count.session(session).await?)
             })
         })
         .await
@@ -241,11 +234,9 @@ impl Mongo {
         session: &mut ClientSession,
         id: &str,
     ) -> Result<Product, Failure> {
-        let found = self
-            .collection("products")
-            .find_one(doc! { "_id": id })
-            .session(session)
-            .await?;
+        let products = self.collection("products");
+        let find = self.find_one(&products, doc! { "_id": id });
+        let found = find.session(session).await?;
         let missing = || DatabaseError::NotFound {
             entity: "product",
             id: id.to_owned(),

@@ -61,8 +61,8 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let records = this.collection("records");
-                let find = records.find(filter).sort(order).limit(i64::from(limit));
-                let find = find.max_time(this.0.query_timeout);
+                let find = this.find(&records, filter).sort(order);
+                let find = find.limit(i64::from(limit));
                 let mut found = find.session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
                 Ok(documents.iter().map(record).collect::<Answer<_>>()?)
@@ -77,9 +77,9 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let records = this.collection("records");
-                let count = records.count_documents(filter).limit(u64::from(most));
-                let count = count.max_time(this.0.query_timeout).session(session);
-                Ok(u32::try_from(count.await?).unwrap_or(most))
+                let count = this.count(&records, filter).limit(u64::from(most));
+                let count = count.session(session).await?;
+                Ok(u32::try_from(count).unwrap_or(most))
             })
         })
         .await
@@ -159,7 +159,7 @@ async fn conflict(
     expected: i64,
 ) -> Result<Failure, Failure> {
     let records = this.collection("records");
-    let found = records.find_one(doc! { "_id": full(kind, id) });
+    let found = this.find_one(&records, doc! { "_id": full(kind, id) });
     let found = found.session(session).await?;
     let actual = found.and_then(|found| found.get_i64("version").ok());
     let actual = actual.unwrap_or(0);

@@ -43,10 +43,9 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let movements = this.collection("stock_movements");
-                let find = movements
-                    .find(doc! { "product_id": id })
-                    .sort(doc! { "number": -1 })
-                    .max_time(this.0.query_timeout);
+                let find = this
+                    .find(&movements, doc! { "product_id": id })
+                    .sort(doc! { "number": -1 });
                 let mut found = find.limit(i64::from(limit)).session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
                 Ok(documents.iter().map(movement).collect::<Answer<_>>()?)
@@ -190,11 +189,9 @@ pub(super) async fn record(
     session: &mut ClientSession,
     id: &str,
 ) -> Result<Option<StockRecord>, Failure> {
-    let found = this
-        .collection("stock")
-        .find_one(doc! { "_id": id })
-        .session(session)
-        .await?;
+    let stock = this.collection("stock");
+    let find = this.find_one(&stock, doc! { "_id": id });
+    let found = find.session(session).await?;
     Ok(found.as_ref().map(of_document).transpose()?)
 }
 
@@ -253,7 +250,7 @@ async fn records(
     ids: &[String],
 ) -> Result<Vec<StockRecord>, Failure> {
     let stock = this.collection("stock");
-    let find = stock.find(doc! { "_id": { "$in": ids } });
+    let find = this.find(&stock, doc! { "_id": { "$in": ids } });
     let mut found = find.session(&mut *session).await?;
     let documents: Vec<Document> = found.stream(session).try_collect().await?;
     Ok(documents.iter().map(of_document).collect::<Answer<_>>()?)

@@ -32,8 +32,8 @@ impl Mongo {
         self.read(move |this, session| {
             Box::pin(async move {
                 let tallies = this.collection("tallies");
-                let find = tallies.find(filter).sort(order).limit(i64::from(limit));
-                let find = find.max_time(this.0.query_timeout);
+                let find = this.find(&tallies, filter).sort(order);
+                let find = find.limit(i64::from(limit));
                 let mut found = find.session(&mut *session).await?;
                 let documents: Vec<Document> = found.stream(session).try_collect().await?;
                 Ok(documents.iter().map(tally).collect::<Answer<_>>()?)

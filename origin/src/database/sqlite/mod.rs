@@ -176,3 +176,43 @@ impl From<rusqlite::Error> for DatabaseError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_finds_every_reader_in_use_waits_so_long_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        let mut config = whole.database;
+        config.sqlite.file = folder.path().join("shop.sqlite");
+        (config.pool.size_max, config.pool.size_min) = (1, 0);
+        config.pool.wait_timeout_ms = 100;
+        config.query_timeout_ms = 600_000;
+        let database = Sqlite::open(&config).await.unwrap();
+        let (began, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let slow = database.clone();
+        let slow = tokio::spawn(async move {
+            let question = move |_: &Connection| {
+                let _ = began.send(());
+                let _ = may_go_on.recv();
+                Ok(1)
+            };
+            slow.read(question).await
+        });
+        has_begun.await.unwrap();
+        let refused = database.last_sequence().await;
+        assert!(
+            matches!(refused, Err(DatabaseError::PoolTimeout)),
+            "{refused:?}"
+        );
+        assert_eq!(database.pool_use().timed_out, 1);
+        go_on.send(()).unwrap();
+        assert_eq!(slow.await.unwrap().unwrap(), 1);
+        assert_eq!(database.last_sequence().await.unwrap(), 0);
+    }
+}
