@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load kill steady flash cut fuzz fuzz-api docs install storefront e2e mongod
+.PHONY: help setup run test check bench compare load kill steady soak flash cut fuzz fuzz-api docs install storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -60,6 +60,10 @@ cut: ## Cut SQLite's power at hundreds of places of a long rush of orders
 
 steady: ## Reload (20 times), upgrade, roll and new certificates (5 times each) under steady load: no request fails
 	CRACKERS_STEADY_ROUNDS=5 cargo test --locked -p crackers-tests --test end_to_end load::steady
+
+MINUTES ?= 30
+soak: ## High load and rude clients for MINUTES: memory stays flat, descriptors come back (CRACKERS_BINARIES=target/release: builds made before)
+	CRACKERS_SOAK_MINUTES=$(MINUTES) cargo test --locked -p crackers-tests --test end_to_end load::soak -- --ignored --nocapture
 
 FUZZ_SECONDS ?= 60
 fuzz: ## Fuzz the edge's parsers, FUZZ_SECONDS each (needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked)

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use crackers_tests::gated::Gated;
@@ -167,7 +168,12 @@ async fn whoever_speaks_otherwise_gets_no_sockets_and_hears_why() -> Result<()> 
         why.contains("9.9.9") && why.contains("protocol 99"),
         "{why}"
     );
-    assert!(edge.process.log().contains("protocol 99"));
+    // It writes that down only after it has said so.
+    let deadline = Instant::now() + PATIENCE;
+    while !edge.process.log().contains("protocol 99") {
+        ensure!(Instant::now() < deadline, "{}", edge.process.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     Ok(())
 }
 

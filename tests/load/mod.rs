@@ -1,5 +1,6 @@
 //! The shop under load, with two origins and TLS.
 
+mod soak;
 mod steady;
 
 use std::io::Write as _;
