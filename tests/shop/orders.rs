@@ -175,6 +175,18 @@ async fn found_by_number_and_contact(shop: &Stack) -> Result<()> {
             )
             .await?;
         assert_eq!(asked.status, status, "{number} {contact}");
+        // Whoever knows a number and a contact is told nothing else of them.
+        let told = String::from_utf8_lossy(&asked.body);
+        for private in [
+            "Main Street",
+            "626123",
+            "Meena",
+            "98765",
+            "example.in",
+            "note",
+        ] {
+            assert!(!told.contains(private), "{private}: {told}");
+        }
     }
     Ok(())
 }
