@@ -38,15 +38,15 @@ struct Place {
 }
 
 impl Place {
-    /// With settings of its own of stage `accept` of the edge, and of other stages.
-    async fn new(accept: &str, more: &str) -> Result<Self> {
+    /// With settings of its own of stage `accept` of the edge, and of other stages, and of the origins.
+    async fn new(accept: &str, more: &str, origin: &str) -> Result<Self> {
         let (authority, certificates) = (Authority::new()?, tempfile::tempdir()?);
         let tls_port = free_port()?;
         authority.sign(certificates.path(), "shop", NAME)?;
         let setup = Setup {
             origins: 2,
             edge: &settings(certificates.path(), tls_port, accept, more),
-            origin: "",
+            origin,
         };
         Ok(Self {
             shop: Stack::of(setup).await?,

@@ -109,7 +109,7 @@ async fn change_certificate(place: &Place) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_upgrades_rolls_and_certificates_fail_no_request() -> Result<()> {
-    let mut place = Place::new("", "").await?;
+    let mut place = Place::new("", "", "").await?;
     let own = std::fs::read_to_string(place.shop.folder.path().join("edge-own.yaml"))?;
     let (target, requests) = (place.target()?, requests(&place.shop).await?);
     let load = Load::begin(target, requests, 1, PAUSE);
