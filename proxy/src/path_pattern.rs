@@ -7,6 +7,14 @@ use percent_encoding::percent_decode_str;
 
 use crackers_shared::config_file::Problems;
 
+/// Reports under `path` that there is no pattern, or one that is none.
+pub fn check_all(patterns: &[String], path: &str, problems: &mut Problems) {
+    problems.require(!patterns.is_empty(), path, "needs at least one path");
+    for (index, pattern) in patterns.iter().enumerate() {
+        check(pattern, format!("{path}.{index}"), problems);
+    }
+}
+
 /// Reports a pattern under `path` that is none.
 pub fn check(pattern: &str, path: String, problems: &mut Problems) {
     let inner = pattern.strip_suffix("/**").unwrap_or(pattern);

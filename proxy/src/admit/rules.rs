@@ -33,14 +33,7 @@ pub struct RuleConfig {
 impl RuleConfig {
     /// Reports impossible values under `path`.
     pub(super) fn check(&self, path: &str, problems: &mut Problems) {
-        problems.require(
-            !self.paths.is_empty(),
-            format!("{path}.paths"),
-            "needs at least one path",
-        );
-        for (index, pattern) in self.paths.iter().enumerate() {
-            path_pattern::check(pattern, format!("{path}.paths.{index}"), problems);
-        }
+        path_pattern::check_all(&self.paths, &format!("{path}.paths"), problems);
     }
 
     fn refuses(&self, visitor: &Visitor<'_>) -> bool {

@@ -24,8 +24,6 @@ pub(super) struct Connection {
     stream: Either<TcpStream, UnixStream>,
     /// What has arrived and was not looked at.
     pub buffer: BytesMut,
-    /// Whether it has served a request before this one.
-    pub is_reused: bool,
 }
 
 /// Why a request was not sent whole.
@@ -45,7 +43,6 @@ impl Connection {
         Ok(Self {
             stream,
             buffer: BytesMut::new(),
-            is_reused: false,
         })
     }
 
@@ -107,7 +104,6 @@ impl Connection {
     /// Lets go of memory while it waits for its next request.
     pub(super) fn rest(&mut self) {
         self.buffer = BytesMut::new();
-        self.is_reused = true;
     }
 }
 
