@@ -14,7 +14,9 @@ use crate::commerce::categories::{Category, CategoryCount};
 use crate::commerce::changes::Change;
 use crate::commerce::combos::{Combo, ComboKind, ComboWithParts};
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderStep, Placed};
-use crate::commerce::products::{Product, ProductFilter, ProductPatch, ProductQuery, ProductWrite};
+use crate::commerce::products::{
+    Product, ProductFilter, ProductPatch, ProductQuery, ProductSort, ProductWrite,
+};
 use crate::commerce::ratings::RatingChange;
 use crate::commerce::records::{Record, Writes};
 use crate::commerce::reservation::StocksAdjusted;
@@ -252,5 +254,17 @@ impl Database {
             Self::Sqlite(_) => "sqlite",
             Self::Mongo(_) => "mongodb",
         }
+    }
+}
+
+/// The field or column that a sort ascends by, on either database.
+fn order_name(sort: ProductSort) -> &'static str {
+    match sort {
+        ProductSort::New => "order_new",
+        ProductSort::PriceAscending => "order_price",
+        ProductSort::PriceDescending => "order_price_descending",
+        ProductSort::Name => "order_name",
+        ProductSort::Rating => "order_rating",
+        ProductSort::Popular | ProductSort::Relevance => "order_popular",
     }
 }

@@ -8,8 +8,8 @@ use mongodb::options::Hint;
 use serde::de::DeserializeOwned;
 
 use super::super::error::{DatabaseError, next_version};
+use super::super::order_name;
 use super::error::Failure;
-use super::migrations::order_field;
 use super::{Answer, Mongo, changes, combos, stock};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_new_product, tags_of_product_change};
@@ -20,7 +20,7 @@ use crate::commerce::products::{
 impl Mongo {
     /// See [`super::super::Database::product_page`].
     pub async fn product_page(&self, query: &ProductQuery) -> Answer<Vec<Product>> {
-        let field = order_field(query.sort);
+        let field = order_name(query.sort);
         let mut filter = filter_document(&query.filter);
         if let Some(after) = &query.after {
             let key = match &after.key {

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::super::error::{DatabaseError, next_version};
+use super::super::order_name;
 use super::{Answer, Sqlite, changes, combos, rows, stock};
 use crate::commerce::availability::Availability;
 use crate::commerce::changes::{NewChange, tags_of_new_product, tags_of_product_change};
@@ -292,22 +293,10 @@ fn put_words(
     Ok(())
 }
 
-/// The column that a sort ascends by.
-fn order_column(sort: ProductSort) -> &'static str {
-    match sort {
-        ProductSort::New => "order_new",
-        ProductSort::PriceAscending => "order_price",
-        ProductSort::PriceDescending => "order_price_descending",
-        ProductSort::Name => "order_name",
-        ProductSort::Rating => "order_rating",
-        ProductSort::Popular | ProductSort::Relevance => "order_popular",
-    }
-}
-
 /// The statement for one page, and its values. The text depends only on which conditions there are.
 pub(super) fn page_sql(query: &ProductQuery) -> (String, Vec<Value>) {
     let mut conditions = Conditions::of(&query.filter);
-    let column = order_column(query.sort);
+    let column = order_name(query.sort);
     if let Some(after) = &query.after {
         let key = match &after.key {
             SortKey::Number(number) => Value::from(*number),

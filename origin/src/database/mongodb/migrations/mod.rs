@@ -13,7 +13,6 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 
 use self::lock::Lock;
-pub(super) use self::steps::order_field;
 use super::super::{DatabaseError, settings};
 use super::{Answer, Failure};
 use crate::commerce::ids;

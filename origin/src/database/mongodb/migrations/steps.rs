@@ -6,6 +6,7 @@ use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 use mongodb::options::IndexOptions;
 use mongodb::{ClientSession, Database, IndexModel};
 
+use super::super::super::order_name;
 use super::super::products::from_json;
 use super::super::{Answer, Failure, commit};
 use super::lock::Lock;
@@ -27,18 +28,6 @@ pub(super) async fn take(number: i64, database: &Database, lock: &Lock) -> Answe
     Ok(taken?)
 }
 
-/// The field that a sort ascends by.
-pub(crate) fn order_field(sort: ProductSort) -> &'static str {
-    match sort {
-        ProductSort::New => "order_new",
-        ProductSort::PriceAscending => "order_price",
-        ProductSort::PriceDescending => "order_price_descending",
-        ProductSort::Name => "order_name",
-        ProductSort::Rating => "order_rating",
-        ProductSort::Popular | ProductSort::Relevance => "order_popular",
-    }
-}
-
 /// Step 1: collections and indexes of the catalogue. Collections are made here: a transaction cannot always make one.
 async fn catalogue(database: &Database) -> Result<(), Failure> {
     let names = [
@@ -55,7 +44,7 @@ async fn catalogue(database: &Database) -> Result<(), Failure> {
     make(database, &names).await?;
     let products = database.collection::<Document>("products");
     for sort in ProductSort::OF_DATABASE {
-        let field = order_field(sort);
+        let field = order_name(sort);
         let all = doc! { "active": 1, field: 1, "_id": 1 };
         let of_category = doc! { "category": 1, "active": 1, field: 1, "_id": 1 };
         products
