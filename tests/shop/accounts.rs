@@ -1,11 +1,8 @@
 //! Customers: a code by mail, a session, their own orders, and nobody else's.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
-
 use anyhow::{Context as _, Result};
-use crackers_tests::stack::{PATIENCE, Stack, free_port};
+use crackers_tests::mail_server::{Habit, MailServer};
+use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
 use super::both_databases::on_mongodb;
@@ -294,62 +291,13 @@ async fn a_forged_session_is_nobodys() -> Result<()> {
     Ok(())
 }
 
-/// Takes mail by SMTP; the first one is refused for now, as servers do with strangers.
-fn take_mail(listener: TcpListener, taken: &mpsc::Sender<String>) {
-    for (number, connection) in listener.incoming().enumerate() {
-        let Ok(connection) = connection else { return };
-        if let Some(mail) = talk(connection, number > 0) {
-            let _ = taken.send(mail);
-        }
-    }
-}
-
-fn talk(mut connection: TcpStream, takes: bool) -> Option<String> {
-    let mut reader = BufReader::new(connection.try_clone().ok()?);
-    let mut say = |text: &str| connection.write_all(format!("{text}\r\n").as_bytes()).ok();
-    say("220 here")?;
-    let (mut mail, mut line) = (String::new(), String::new());
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return (!mail.is_empty()).then_some(mail);
-        }
-        match line.get(..4) {
-            Some("MAIL") if !takes => say("451 come back later")?,
-            Some("DATA") => {
-                say("354 go on")?;
-                loop {
-                    line.clear();
-                    reader.read_line(&mut line).ok()?;
-                    if line == ".\r\n" {
-                        break;
-                    }
-                    mail.push_str(&line);
-                }
-                say("250 taken")?;
-            }
-            Some("QUIT") => {
-                say("221 bye")?;
-                return (!mail.is_empty()).then_some(mail);
-            }
-            _ => say("250 fine")?,
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_by_smtp_and_again_when_it_is_refused() -> Result<()> {
-    let port = free_port()?;
-    let listener = TcpListener::bind(("127.0.0.1", port))?;
-    let (taken, mails) = mpsc::channel();
-    std::thread::spawn(move || take_mail(listener, &taken));
-    let own = format!(
-        "services: {{mail: {{smtp_url: 'smtp://127.0.0.1:{port}', from: 'Shop <shop@example.in>'}}}}\n"
-    );
-    let shop = selling(&own, 1).await?;
+    let server = MailServer::start(Habit::RefusesTheFirst)?;
+    let shop = selling(&server.settings(), 1).await?;
     let asked: Value = json!({ "email": "meena@example.in" });
     assert_eq!(shop.post("/api/auth/otp", &asked, &[]).await?.status, 202);
-    let mail = tokio::task::spawn_blocking(move || mails.recv_timeout(PATIENCE)).await??;
+    let mail = server.next()?;
     for part in [
         "From: Shop <shop@example.in>",
         "To: meena@example.in",

@@ -1,12 +1,12 @@
 //! Customers and how they log in: with a code that is mailed to them, and a session after that.
 
-use crackers_shared::request_id::random;
 use crackers_shared::session_cookie::{Keys, SessionCookie};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::mail::Mail;
+use super::mailed_code::{self, PLACE};
 use super::records::{Kept, Stored, Writes};
 use super::staff::AddressTries;
 use crate::database::{Answer, Database, DatabaseError};
@@ -176,7 +176,8 @@ pub async fn send_code(
     if sent >= CODES_MAX {
         return Ok(());
     }
-    let digits = six_digits();
+    let seed = mailed_code::seed();
+    let digits = mailed_code::digits(keys, email, &seed);
     let code = Code {
         email: email.to_owned(),
         hash: keys.hash("code", &format!("{email}:{digits}")),
@@ -187,13 +188,14 @@ pub async fn send_code(
     };
     let mail = Mail::new(
         email,
-        &format!("{digits} is your code for {shop}"),
+        &format!("{PLACE} is your code for {shop}"),
         &[
-            format!("Your code for {shop} is {digits}. It is good for ten minutes."),
+            format!("Your code for {shop} is {PLACE}. It is good for ten minutes."),
             "If you did not ask for it, nothing needs to be done.".to_owned(),
         ],
         at,
-    );
+    )
+    .with_code(seed);
     let writes = match before {
         None => Writes::default().with(&code)?,
         Some(mut stored) => {
@@ -371,16 +373,5 @@ pub async fn forget_what_is_over(database: &Database, at: Timestamp, limit: u32)
         // Another origin was faster.
         Err(DatabaseError::VersionConflict { .. }) => Ok(()),
         done => done,
-    }
-}
-
-/// Each of the million equally likely.
-fn six_digits() -> String {
-    loop {
-        let dice = u32::from_be_bytes(random());
-        // The last, incomplete million would make small codes likelier.
-        if dice < u32::MAX / 1_000_000 * 1_000_000 {
-            return format!("{:06}", dice % 1_000_000);
-        }
     }
 }

@@ -23,6 +23,9 @@ pub struct Mail {
     /// Where answers to it go, where that is not whom it is from.
     #[serde(default)]
     pub answers_to: Option<String>,
+    /// What the code in it is made of, where it has one ([`super::mailed_code`]): the texts hold its place only.
+    #[serde(default)]
+    pub code_seed: Option<String>,
     /// Tries that failed.
     pub failures: u32,
     /// What the last one failed with.
@@ -67,6 +70,7 @@ impl Mail {
             text: paragraphs.join("\n\n"),
             html: html.join("\n"),
             answers_to: None,
+            code_seed: None,
             failures: 0,
             last_error: None,
             send_at: Some(at),
@@ -77,6 +81,13 @@ impl Mail {
     #[must_use]
     pub fn answered_to(mut self, email: &str) -> Self {
         self.answers_to = Some(email.to_owned());
+        self
+    }
+
+    /// With a code that is put in when it is sent.
+    #[must_use]
+    pub fn with_code(mut self, seed: String) -> Self {
+        self.code_seed = Some(seed);
         self
     }
 

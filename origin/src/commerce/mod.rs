@@ -20,6 +20,7 @@ pub mod images;
 pub mod known;
 pub mod lines;
 pub mod mail;
+pub mod mailed_code;
 pub mod messages;
 pub mod money;
 pub mod order_mails;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::still_running;
 use crate::app::App;
 use crate::commerce::mail::Mail;
+use crate::commerce::mailed_code;
 use crate::commerce::records::{Stored, Writes};
 use crate::database::{Answer, DatabaseError};
 
@@ -42,7 +43,8 @@ async fn send(app: &App, mut mail: Stored<Mail>) -> Answer<()> {
     let held = Writes::default().replace(&mail)?;
     app.database.write_records(&held, now).await?;
     mail.version += 1;
-    let sent = app.mailer.send(&mail.value).await;
+    let ready = mailed_code::put_in(&app.session_keys, &mail.value);
+    let sent = app.mailer.send(&ready).await;
     let outcome = if sent.is_ok() { "sent" } else { "failed" };
     app.metrics.mails.with_label_values(&[outcome]).inc();
     let writes = match sent {
