@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
@@ -120,10 +120,9 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         body_watch::begin();
-        for name in &STAYS_ON_CONNECTION {
-            if name != header::CONNECTION {
-                upstream.remove_header(name);
-            }
+        // WebSockets go another way, and the wish for any other protocol may be ignored (RFC 9110 7.8).
+        for name in STAYS_ON_CONNECTION.iter().chain(&[header::UPGRADE]) {
+            upstream.remove_header(name);
         }
         for name in request::dropped(&one.edge, session.req_header(), &one.context) {
             upstream.remove_header(&name);
@@ -185,8 +184,7 @@ impl ProxyHttp for Phases {
         let mut fields = answer.headers.clone();
         let request = session.req_header();
         request::answered(edge, request, context, (answer.status, &fields));
-        let is_stream = is_event_stream(&fields);
-        if is_stream || answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        if is_event_stream(&fields) {
             // It may last for hours: it keeps no slot.
             context.permit = None;
         }

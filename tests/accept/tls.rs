@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use crackers_tests::lone_edge::{lone_edge_with, raw_origin};
 use crackers_tests::process::free_port;
 use crackers_tests::raw::exchange;
@@ -77,6 +77,35 @@ async fn each_name_gets_its_certificate_and_answers_are_those_of_plain_http() ->
             .await?
             >= 2.0
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_passes_over_tls() -> Result<()> {
+    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
+    authority.sign(folder.path(), "shop", "shop.example.in")?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let origin = raw_origin(super::streams::AGREED)?;
+    let own = settings(folder.path(), port);
+    let _edge = lone_edge_with(folder.path(), origin, &own)?;
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let name = "shop.example.in".to_owned().try_into()?;
+    let mut stream = authority.client()?.connect(name, stream).await?;
+    let asking = super::streams::ASKING.replace("Host: a", "Host: shop.example.in");
+    stream
+        .write_all(format!("{asking}early").as_bytes())
+        .await?;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"\r\n\r\nearly") {
+        ensure!(stream.read_buf(&mut seen).await? > 0, "closed");
+    }
+    let long = vec![b'x'; 300_000];
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut back = vec![0; long.len()];
+    let (sent, read) = tokio::join!(writer.write_all(&long), reader.read_exact(&mut back));
+    sent?;
+    read?;
+    assert!(back == long);
     Ok(())
 }
 

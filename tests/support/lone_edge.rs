@@ -35,11 +35,6 @@ fn serve_raw(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
         return stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
-    if answer.starts_with("HTTP/1.1 101 ") {
-        // Pingora 0.9.1 takes the end of the request's empty body for the end of the tunnel when the 101 overtakes it inside,
-        // which a busy machine and an origin that answers at once can bring about.
-        std::thread::sleep(Duration::from_millis(200));
-    }
     stream.write_all(answer.as_bytes())?;
     let mut part = [0; 1024];
     loop {
@@ -141,7 +136,9 @@ pub fn lone_edge_of(folder: &Path, groups: &str, own: &str) -> Result<LoneEdge> 
     std::fs::write(folder.join("own.yaml"), own)?;
     let process = Process::start("crackers-proxy", &FILES, folder, "lone")?;
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < deadline {
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let log = process.log();
+        ensure!(Instant::now() < deadline, "it never serves:\n{log}");
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(LoneEdge {

@@ -174,6 +174,11 @@ impl Connection {
         self.incoming.split_to(body_bytes).freeze()
     }
 
+    /// The socket for what follows an answer that changes the protocol, and what has arrived of it.
+    pub(super) fn tunnel(&mut self) -> (&mut Socket, BytesMut) {
+        (&mut self.socket, std::mem::take(&mut self.incoming))
+    }
+
     /// Sends these one behind the other, in one write where the socket takes it; no wait for room takes longer than `limit`.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::record;
 use crate::request;
-use crate::respond::head::{write_end, write_field};
+use crate::respond::head::{Ending, write_end, write_field};
 use crate::respond::stored::Choice;
 
 /// Fields that ask for more than a stored answer, or of which two programs might think differently.
@@ -131,7 +131,7 @@ pub(super) fn find(
 fn end_of_head(context: &Context) -> Bytes {
     let mut text = BytesMut::with_capacity(384);
     context.each_field(|name, value| write_field(&mut text, name, value));
-    write_end(&mut text, false);
+    write_end(&mut text, Ending::KeepAlive);
     text.freeze()
 }
 

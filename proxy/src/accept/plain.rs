@@ -1,11 +1,11 @@
 //! Plain requests that need an origin, without Pingora: a head that says nothing special, and a body that is there whole with
-//! it. Every stage does with them what it does with all others; only who reads and writes the connection is another one.
+//! it; and WebSockets, which begin as such a request. Every stage does with them what it does with all others; only who reads and writes the connection is another one.
 
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Version, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::{Error, ErrorType, Result};
 use tokio::sync::watch;
 
@@ -14,8 +14,10 @@ use super::early;
 use super::head::Framing;
 use crate::context::Context;
 use crate::edge::Edge;
+use crate::forward::http1::Tunnel;
 use crate::record;
 use crate::request;
+use crate::respond::head::Ending;
 use crate::respond::{Client, Head, Respond};
 
 /// A larger body streams, even where it is there already.
@@ -37,6 +39,9 @@ pub(super) struct Plain {
     pub head_bytes: usize,
     pub body_bytes: usize,
     request: Parts,
+    /// Whether it asks for WebSocket: its connection serves no further request then, whatever the answer. A program in front that
+    /// believed in a tunnel where there is none would have others' requests come out of it.
+    upgrades: bool,
 }
 
 /// A judged request, if it is plain and all of it is among what has `arrived` behind its head.
@@ -48,21 +53,37 @@ pub(super) fn take(
 ) -> Option<Box<Plain>> {
     let body_bytes = match framing {
         Framing::Empty => 0,
+        Framing::Upgrade if is_websocket(parsed) => 0,
         Framing::Length(length) if length <= BODY_BYTES_MAX => usize::try_from(length).ok()?,
-        _ => return None,
+        Framing::Length(_) | Framing::Chunked | Framing::Upgrade => return None,
     };
     if arrived.len() < body_bytes {
         return None;
     }
-    let request = parts(parsed)?;
+    let upgrades = framing == Framing::Upgrade;
+    let request = parts(parsed, upgrades)?;
     Some(Box::new(Plain {
         head_bytes,
         body_bytes,
         request,
+        upgrades,
     }))
 }
 
-fn parts(parsed: &httparse::Request<'_, '_>) -> Option<Parts> {
+/// Whether a request with `Upgrade` asks for WebSocket and nothing else (RFC 6455 4.1).
+fn is_websocket(parsed: &httparse::Request<'_, '_>) -> bool {
+    let values = |name: &'static str| {
+        let fields = parsed.headers.iter();
+        let named = fields.filter(move |field| field.name.eq_ignore_ascii_case(name));
+        named.map(|field| std::str::from_utf8(field.value).unwrap_or_default())
+    };
+    let mut options = values("connection").flat_map(|value| value.split(','));
+    parsed.method == Some("GET")
+        && values("upgrade").all(|value| value.trim().eq_ignore_ascii_case("websocket"))
+        && options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+fn parts(parsed: &httparse::Request<'_, '_>, upgrades: bool) -> Option<Parts> {
     let (mut request, ()) = http::Request::new(()).into_parts();
     request.method = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     request.uri = early::target(parsed)?;
@@ -70,8 +91,10 @@ fn parts(parsed: &httparse::Request<'_, '_>) -> Option<Parts> {
     request.headers.reserve(parsed.headers.len());
     for field in parsed.headers.iter() {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        let is_of_upgrade = upgrades && (is("upgrade") || is("connection"));
         let closes = is("connection") && !field.value.eq_ignore_ascii_case(b"keep-alive");
-        if closes || NOT_PLAIN.iter().any(|name| is(name)) {
+        let asks_more = closes || NOT_PLAIN.iter().any(|name| is(name));
+        if asks_more && !is_of_upgrade {
             return None;
         }
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
@@ -103,13 +126,17 @@ pub(super) async fn answer(
         patience: Duration::from_millis(edge.config.accept.body_timeout_ms),
         waiting: BytesMut::new(),
         is_chunked: false,
-        closes: false,
+        closes: plain.upgrades,
         status: 0,
         bytes: 0,
     };
     request::identify(edge, &client.request.headers, arrival, &mut context);
     let outcome = match request::answer_here(edge, &mut client, &mut context).await {
         Ok(false) => request::forward(edge, &mut client, &body, &mut context).await,
+        other => other.map(|_| None),
+    };
+    let outcome = match outcome {
+        Ok(Some(tunnel)) => client.pass(tunnel).await,
         other => other.map(|_| ()),
     };
     if let Err(error) = &outcome {
@@ -144,6 +171,15 @@ impl Direct<'_> {
         let sent = self.connection.send_all(parts, self.patience).await;
         sent.map_err(|error| Error::because(ErrorType::WriteError, "to the client", error))
     }
+
+    /// After an answer that changes the protocol.
+    async fn pass(&mut self, tunnel: Tunnel) -> Result<()> {
+        let (socket, arrived) = self.connection.tunnel();
+        let passed = tunnel.pass(socket, arrived).await;
+        self.bytes = usize::try_from(passed.to_client).unwrap_or(usize::MAX);
+        let ended = |error| Error::because(ErrorType::ReadError, "in a tunnel", error);
+        passed.end.map_err(ended)
+    }
 }
 
 impl Client for Direct<'_> {
@@ -157,8 +193,13 @@ impl Client for Direct<'_> {
         self.status = head.status.as_u16();
         self.is_chunked = head.fields.contains_key(header::TRANSFER_ENCODING);
         self.waiting.reserve(2048);
-        let (said, closes) = ((head.status, head.fields), self.closes);
-        respond.write_whole_head(&mut self.waiting, said, context, closes);
+        let ending = match (head.status, self.closes) {
+            (StatusCode::SWITCHING_PROTOCOLS, _) => Ending::Upgrade,
+            (_, true) => Ending::Close,
+            (_, false) => Ending::KeepAlive,
+        };
+        let said = (head.status, head.fields);
+        respond.write_whole_head(&mut self.waiting, said, context, ending);
         if head.is_end {
             return self.flush().await;
         }
@@ -229,10 +270,32 @@ mod tests {
     }
 
     #[test]
+    fn a_websocket_begins_as_a_plain_request() {
+        let is = |line: &str, fields: &str| is_plain(line, fields, Framing::Upgrade, b"early");
+        for connection in ["upgrade", "keep-alive, Upgrade", "x\r\nConnection: UPGRADE"] {
+            let fields = format!("Connection: {connection}\r\nUpgrade: WebSocket\r\n");
+            assert!(is("GET /a", &fields), "{connection}");
+            assert!(!is("POST /a", &fields), "{connection}");
+            let more = format!("{fields}Expect: 100-continue\r\n");
+            assert!(!is("GET /a", &more), "{connection}");
+        }
+        for fields in [
+            "Connection: upgrade\r\nUpgrade: h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+            "Connection: close\r\nUpgrade: websocket\r\n",
+            "Upgrade: websocket\r\n",
+        ] {
+            assert!(!is("GET /a", fields), "{fields}");
+        }
+    }
+
+    #[test]
     fn whatever_streams_or_asks_for_more_is_left_to_pingora() {
         assert!(!is_plain("POST /a", "", Framing::Length(3), b"ok"));
         assert!(!is_plain("POST /a", "", Framing::Chunked, b"0\r\n\r\n"));
-        assert!(!is_plain("GET /a", "", Framing::Upgrade, b""));
+        let upgrade = "Connection: upgrade\r\nUpgrade: h2c\r\n";
+        assert!(!is_plain("GET /a", upgrade, Framing::Empty, b""));
         assert!(!is_plain(
             "POST /a",
             "",

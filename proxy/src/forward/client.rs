@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::attempts::Attempts;
 use super::group::{Asker, Failed, Group};
-use super::http1::{Held, Http1, Outgoing};
+use super::http1::{Arriving, Held, Http1, Outgoing};
 use super::{Timeouts, Upstreams};
 use crate::cache::fetch::{Fetch, FetchError, FetchRequest, Fetched};
 use crate::dispatch::{Asking, Dispatch, Permit};
@@ -62,7 +62,7 @@ pub async fn forward(
     asker: &Asker<'_>,
     attempts: &mut Attempts,
     permit: Option<Permit>,
-) -> Result<Fetched, FetchError> {
+) -> Result<Arriving, FetchError> {
     let Route {
         timeouts,
         group,
@@ -74,11 +74,12 @@ pub async fn forward(
             return Err(FetchError::Unreachable(none));
         };
         let failure = match http1.exchange(request, &place.0, timeouts).await {
-            Ok(arriving) => {
+            Ok(mut arriving) => {
                 let (status, fields) = (arriving.head.status, &arriving.head.fields);
                 attempts.answered(group, status, fields, permit.as_ref());
                 let in_flight = attempts.in_flight.take();
-                return Ok(arriving.fetched(Held { in_flight, permit }));
+                arriving.hold(Held { in_flight, permit });
+                return Ok(arriving);
             }
             Err(failure) => failure,
         };
@@ -134,7 +135,8 @@ impl UpstreamClient {
         };
         let mut attempts = Attempts::default();
         let (http1, permit) = (&self.http1, Some(permit));
-        forward(http1, &outgoing, route, &asker, &mut attempts, permit).await
+        let forwarding = forward(http1, &outgoing, route, &asker, &mut attempts, permit);
+        forwarding.await.map(Arriving::fetched)
     }
 }
 

@@ -31,6 +31,9 @@ use upstreams::Server;
 
 use crate::telemetry::Metrics;
 
+/// A day.
+const TIMEOUT_MS_MAX: u64 = 86_400_000;
+
 /// Settings of stage `forward`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +128,31 @@ pub struct Timeouts {
     pub write_ms: u64,
     /// A connection without use is closed after it.
     pub idle_ms: u64,
+    /// Without a byte either way on a WebSocket.
+    #[serde(default = "tunnel_ms")]
+    pub tunnel_ms: u64,
+}
+
+fn tunnel_ms() -> u64 {
+    600_000
+}
+
+impl Timeouts {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        for (key, value) in [
+            ("connect_ms", self.connect_ms),
+            ("read_ms", self.read_ms),
+            ("write_ms", self.write_ms),
+            ("idle_ms", self.idle_ms),
+            ("tunnel_ms", self.tunnel_ms),
+        ] {
+            problems.require(
+                (1..=TIMEOUT_MS_MAX).contains(&value),
+                format!("{path}.{key}"),
+                "must be 1 to 86400000",
+            );
+        }
+    }
 }
 
 impl Config {
@@ -154,6 +182,8 @@ impl Config {
                 format!("{path}.routes.{index}.path_prefix"),
                 "must begin with /",
             );
+            let timeouts = format!("{path}.routes.{index}.timeouts");
+            route.timeouts.check(&timeouts, problems);
         }
         for (index, name) in self.distrusted_fields.iter().enumerate() {
             problems.require(

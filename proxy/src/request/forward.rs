@@ -13,8 +13,8 @@ use crate::edge::Edge;
 use crate::forward::client::{self, Route};
 use crate::forward::group::{Asker, Failed, Group};
 use crate::forward::headers::{Provenance, named_by_connection, provenance};
-use crate::forward::http1::Outgoing;
-use crate::respond::Client;
+use crate::forward::http1::{Arriving, Outgoing, Tunnel};
+use crate::respond::{Client, Head};
 
 /// Fields of the client's connection are not the origin's business; what frames the body stays.
 pub const STAYS_ON_CONNECTION: [HeaderName; 5] = [
@@ -64,9 +64,12 @@ pub fn dropped(edge: &Edge, request: &Parts, context: &Context) -> Vec<HeaderNam
     distrusted.cloned().chain(named).collect()
 }
 
-/// The request as it is sent.
+/// The request as it is sent; with `Upgrade` in it, which `accept` lets in with a WebSocket only, it asks for that.
 fn outgoing(edge: &Edge, request: &Parts, body: &Bytes, context: &Context) -> Outgoing {
-    let own = prepare(request, context);
+    let mut own = prepare(request, context);
+    if request.headers.contains_key(header::UPGRADE) {
+        own.push((header::CONNECTION, HeaderValue::from_static("upgrade")));
+    }
     let dropped = dropped(edge, request, context);
     let kept = request.headers.iter().filter(|(name, _)| {
         let is_replaced = own.iter().any(|(own, _)| own == name);
@@ -79,7 +82,8 @@ fn outgoing(edge: &Edge, request: &Parts, body: &Bytes, context: &Context) -> Ou
 }
 
 /// Sends a request that has got its slot, and whose body is there whole, to an origin, and the answer to the client. A client
-/// that goes away meanwhile takes slot and connection with it.
+/// that goes away meanwhile takes slot and connection with it. What both sides have to say afterwards goes through the tunnel,
+/// where the origin has agreed on one.
 ///
 /// # Errors
 /// When the client is gone, or the origin breaks off.
@@ -88,13 +92,12 @@ pub async fn forward(
     client: &mut impl Client,
     body: &Bytes,
     context: &mut Context,
-) -> Result<()> {
+) -> Result<Option<Tunnel>> {
     let uri = client.request().uri.clone();
     let Some((timeouts, group)) = edge.upstreams.route(uri.path()) else {
-        return edge
-            .respond
-            .send_problem(client, context, &nothing_there())
-            .await;
+        let problem = nothing_there();
+        let sent = edge.respond.send_problem(client, context, &problem).await;
+        return sent.map(|()| None);
     };
     let outgoing = outgoing(edge, client.request(), body, context);
     let route = Route {
@@ -115,17 +118,36 @@ pub async fn forward(
         () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
     };
     match fetched {
-        Ok(fetched) => {
+        Ok(arriving) if arriving.is_tunnel() => {
+            let head = switched(&arriving);
+            client.send_head(&edge.respond, context, head).await?;
+            Ok(arriving.tunnel())
+        }
+        Ok(arriving) => {
+            let fetched = arriving.fetched();
             learn(edge, client.request(), fetched.status, &fetched.headers);
-            edge.respond.send_stream(client, context, fetched).await
+            let sent = edge.respond.send_stream(client, context, fetched).await;
+            sent.map(|()| None)
         }
         Err(error) => {
             tracing::debug!(request_id = %context.request_id, %error, "a request failed");
             client.close();
-            edge.respond
-                .send_problem(client, context, &of_fetch(&error))
-                .await
+            let problem = of_fetch(&error);
+            let sent = edge.respond.send_problem(client, context, &problem).await;
+            sent.map(|()| None)
         }
+    }
+}
+
+/// What the client is told of an origin that has changed to WebSocket.
+fn switched(arriving: &Arriving) -> Head {
+    let mut fields = arriving.head.fields.clone();
+    fields.remove(header::CONTENT_LENGTH);
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    Head {
+        status: arriving.head.status,
+        fields,
+        is_end: true,
     }
 }
 

@@ -7,14 +7,25 @@ use pingora::protocols::http::date::get_cached_date;
 use super::Respond;
 use crate::context::Context;
 
+/// What becomes of the connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It serves the next request.
+    KeepAlive,
+    /// It is closed.
+    Close,
+    /// It changes to another protocol.
+    Upgrade,
+}
+
 impl Respond {
-    /// Writes a whole head: the answer's own fields, what every answer carries, and whether the connection ends with it.
+    /// Writes a whole head: the answer's own fields, what every answer carries, and what becomes of the connection.
     pub fn write_whole_head(
         &self,
         text: &mut BytesMut,
         (status, mut fields): (StatusCode, HeaderMap),
         context: &Context,
-        closes: bool,
+        ending: Ending,
     ) {
         write_status(text, status);
         fields.remove(header::DATE);
@@ -27,7 +38,7 @@ impl Respond {
             // An operator's own field is set for this one answer, too.
             self.finish(&mut fields, &context.fields());
             write_fields(text, &fields);
-            return write_end(text, closes);
+            return write_end(text, ending);
         }
         self.remove_internal(&mut fields);
         for (name, _) in &self.security {
@@ -41,7 +52,7 @@ impl Respond {
         write_fields(text, &fields);
         text.put_slice(&self.security_text);
         context.each_field(|name, value| write_field(text, name, value));
-        write_end(text, closes);
+        write_end(text, ending);
     }
 }
 
@@ -61,10 +72,14 @@ fn write_fields(text: &mut BytesMut, fields: &HeaderMap) {
 }
 
 /// The fields that Pingora would add, and the empty line.
-pub fn write_end(text: &mut BytesMut, closes: bool) {
+pub fn write_end(text: &mut BytesMut, ending: Ending) {
     text.put_slice(b"Date: ");
     text.put_slice(get_cached_date().as_bytes());
-    let connection: &[u8] = if closes { b"close" } else { b"keep-alive" };
+    let connection: &[u8] = match ending {
+        Ending::KeepAlive => b"keep-alive",
+        Ending::Close => b"close",
+        Ending::Upgrade => b"upgrade",
+    };
     text.put_slice(b"\r\nConnection: ");
     text.put_slice(connection);
     text.put_slice(b"\r\n\r\n");

@@ -86,6 +86,8 @@ pub struct Metrics {
     pub forward_connections: IntCounterVec,
     /// Connections to origins that wait for their next request.
     pub forward_connections_idle: IntGauge,
+    /// WebSockets that are open.
+    pub forward_tunnels: IntGauge,
     /// Answers of origins that were no HTTP to be trusted.
     pub forward_heads_refused: IntCounterVec,
     /// Requests, by method and status, and seconds from a request's head to the end of its answer, by where the answer
@@ -246,6 +248,7 @@ impl Metrics {
                 &["outcome"],
             ),
             forward_connections_idle: gauge("forward_connections_idle", "Connections not in use"),
+            forward_tunnels: gauge("forward_tunnels", "WebSockets that are open"),
             forward_heads_refused: counters(
                 "forward_heads_refused_total",
                 "Malformed answers",

@@ -21,7 +21,7 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: Either<TcpStream, UnixStream>,
+    pub(super) stream: Either<TcpStream, UnixStream>,
     /// What has arrived and was not looked at.
     pub buffer: BytesMut,
 }

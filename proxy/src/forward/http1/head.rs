@@ -34,6 +34,8 @@ pub struct Head {
     pub framing: Framing,
     /// Whether the connection may be used again after it.
     pub keeps_connection: bool,
+    /// Whether it names WebSocket as what the connection changes to.
+    pub names_websocket: bool,
 }
 
 /// A head that is refused.
@@ -94,12 +96,15 @@ fn read(
 ) -> Result<Head, BadHead> {
     let framing = framing(status, &fields, asked, is_old)?;
     let closes = is_old || says_close(&fields) || framing == Framing::UntilClose;
+    let protocol = fields.get(header::UPGRADE).map(HeaderValue::as_bytes);
+    let names_websocket = protocol.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"));
     remove_hop_by_hop(&mut fields);
     Ok(Head {
         status,
         fields,
         framing,
         keeps_connection: !closes,
+        names_websocket,
     })
 }
 

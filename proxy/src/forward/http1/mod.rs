@@ -5,15 +5,16 @@ mod body;
 mod connection;
 pub mod head;
 mod pool;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::protocols::l4::socket::SocketAddr;
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 
 use super::Timeouts;
 use super::client::is_event_stream;
@@ -25,6 +26,7 @@ use body::Body;
 use connection::Connection;
 use head::Head;
 use pool::Pool;
+pub use tunnel::Tunnel;
 
 /// A request as it is sent, as often as it has to be.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Outgoing {
     bytes: Bytes,
     /// Whether it may be sent again although an origin may have carried it out (RFC 9110 9.2.2).
     pub may_repeat: bool,
+    /// Whether it asks for WebSocket.
+    may_upgrade: bool,
 }
 
 impl Outgoing {
@@ -47,7 +51,9 @@ impl Outgoing {
         for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
             bytes.put_slice(part.as_bytes());
         }
+        let mut may_upgrade = false;
         for (name, value) in fields {
+            may_upgrade |= name == header::UPGRADE;
             bytes.put_slice(name.as_str().as_bytes());
             bytes.put_slice(b": ");
             bytes.put_slice(value.as_bytes());
@@ -59,6 +65,7 @@ impl Outgoing {
             method: method.clone(),
             bytes: bytes.freeze(),
             may_repeat: method.is_idempotent(),
+            may_upgrade,
         }
     }
 }
@@ -177,7 +184,9 @@ impl Http1 {
             pool: Arc::clone(&self.pool),
             address: address.clone(),
             idle: Duration::from_millis(timeouts.idle_ms),
+            tunnel_limit: Duration::from_millis(timeouts.tunnel_ms),
             read_limit,
+            tunnels: self.metrics.forward_tunnels.clone(),
             held: None,
         })
     }
@@ -204,6 +213,9 @@ impl Http1 {
                         return Ok(head);
                     }
                     if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                        if request.may_upgrade && head.names_websocket {
+                            return Ok(head);
+                        }
                         return Err(self.refused("a change of protocols that nobody asked for"));
                     }
                     passed += length;
@@ -255,18 +267,41 @@ pub struct Arriving {
     address: SocketAddr,
     idle: Duration,
     read_limit: Duration,
+    tunnel_limit: Duration,
+    tunnels: IntGauge,
     held: Option<Held>,
 }
 
 impl Arriving {
-    /// The answer, which holds something until its body has arrived; live events, which may last for hours, keep no slot.
-    pub fn fetched(mut self, mut held: Held) -> Fetched {
-        let status = self.head.status;
-        let headers = std::mem::take(&mut self.head.fields);
-        if is_event_stream(&headers) {
+    /// Lets it hold something until its body has arrived; what may last for hours, live events and tunnels, keeps no slot.
+    pub fn hold(&mut self, mut held: Held) {
+        if is_event_stream(&self.head.fields) || self.is_tunnel() {
             held.permit = None;
         }
         self.held = Some(held);
+    }
+
+    /// Whether the connection has changed to WebSocket with this answer.
+    pub fn is_tunnel(&self) -> bool {
+        self.head.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// What follows an answer that is a tunnel; `None` where it is none.
+    pub fn tunnel(mut self) -> Option<Tunnel> {
+        let connection = self.connection.take().filter(|_| self.is_tunnel())?;
+        let in_flight = self.held.take().and_then(|held| held.in_flight);
+        Some(Tunnel::new(
+            connection,
+            in_flight,
+            self.tunnel_limit,
+            self.tunnels,
+        ))
+    }
+
+    /// The answer whose body arrives.
+    pub fn fetched(mut self) -> Fetched {
+        let status = self.head.status;
+        let headers = std::mem::take(&mut self.head.fields);
         if self.body.has_ended() {
             self.finish();
         }
