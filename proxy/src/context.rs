@@ -10,7 +10,7 @@ use crate::admit::client_address::ClientAddress;
 use crate::dispatch::Permit;
 use crate::forward::attempts::Attempts;
 use crate::respond::compression::Encoder;
-use crate::telemetry::traces::Traced;
+use crate::telemetry::traces::{Stage, Traced};
 
 /// How a request came to the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,13 @@ impl Context {
             permit: None,
             attempts: Attempts::default(),
             encoder: None,
+        }
+    }
+
+    /// The request is in this stage from now on.
+    pub fn enter(&self, stage: Stage) {
+        if let Some(traced) = &self.traced {
+            traced.enter(stage);
         }
     }
 

@@ -23,6 +23,7 @@ use crate::record;
 use crate::request::{self, STAYS_ON_CONNECTION};
 use crate::respond::compression::Encoder;
 use crate::respond::send;
+use crate::telemetry::traces::Stage;
 
 /// See the module.
 pub struct Phases {
@@ -68,6 +69,7 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<Box<HttpPeer>> {
         let OneRequest { edge, context } = one;
+        context.enter(Stage::Forward);
         let route = edge.upstreams.route(session.req_header().uri.path());
         let (timeouts, group) = route.ok_or_else(|| Error::new(ErrorType::HTTPStatus(404)))?;
         let asker = Asker {
@@ -172,6 +174,7 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
+        context.enter(Stage::Respond);
         let (asked, is_old) = (
             &session.req_header().method,
             answer.version < http::Version::HTTP_11,

@@ -24,10 +24,7 @@ pub fn record(edge: &Edge, request: &Parts, context: &Context, status: u16, byte
             traceparent: &context.traceparent,
             traced,
             lasted: (context.begun, now),
-            origin: context
-                .attempts
-                .last()
-                .map(|server| (server, context.attempts.asked)),
+            origin: context.attempts.last(),
             method: request.method.as_str(),
             scheme: context.arrival.scheme(),
             host: request::host(request),

@@ -19,6 +19,7 @@ use crate::dispatch::{Asking, Class, User};
 use crate::edge::Edge;
 use crate::forward::headers::provenance;
 use crate::respond::{Client, Problem};
+use crate::telemetry::traces::Stage;
 pub use failures::problem;
 use failures::{of_fetch, overloaded};
 use forward::from;
@@ -48,7 +49,10 @@ pub fn identify(edge: &Edge, fields: &HeaderMap, arrival: Arrival, context: &mut
     context.request_id = own.map_or_else(request_id::generate, str::to_owned);
     let trace = text(headers::TRACEPARENT).filter(|trace| request_id::is_traceparent(trace));
     context.traceparent = trace.map_or_else(request_id::generate_traceparent, str::to_owned);
-    context.traced = edge.traces.begin(&mut context.traceparent, trace.is_some());
+    let is_from_outside = trace.is_some();
+    let traces = &edge.traces;
+    context.traced = traces.begin(&mut context.traceparent, is_from_outside, &edge.clock);
+    context.enter(Stage::Admit);
     context.arrival = arrival;
     context.strict_transport = edge.strict_transport.clone().filter(|_| arrival.is_tls);
     context.client = edge.admit.client(arrival.ip, fields);
@@ -120,6 +124,7 @@ pub async fn answer_here(
 
 /// Gets a slot, or tells the client to come back. True when the answer was sent.
 async fn enter(edge: &Edge, client: &mut impl Client, context: &mut Context) -> Result<bool> {
+    context.enter(Stage::Dispatch);
     let request = client.request();
     let class = class(edge, request);
     let entered = edge.dispatch.enter(class, || user(edge, request, context));
@@ -173,6 +178,7 @@ async fn answer_from_cache(
             return Ok(false);
         }
     };
+    context.enter(Stage::Cache);
     let (answer, status) = edge.cache.answer(ask).await;
     context.cache_status = Some(status);
     match answer {

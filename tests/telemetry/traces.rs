@@ -39,8 +39,12 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) 
 
 /// The spans that a collector has got, in their order.
 fn spans(collector: &RecordingOrigin) -> Result<Vec<Value>> {
+    spans_of(&collector.seen())
+}
+
+fn spans_of(messages: &[Request<Bytes>]) -> Result<Vec<Value>> {
     let mut found = Vec::new();
-    for message in collector.seen() {
+    for message in messages {
         assert_eq!(message.uri().path(), "/v1/traces");
         assert_eq!(message.headers()["content-type"], "application/json");
         let message: Value = serde_json::from_slice(message.body())?;
@@ -74,7 +78,7 @@ async fn each_request_is_a_span_of_its_trace_and_the_origin_hears_of_it() -> Res
     tokio::task::block_in_place(|| exchange(edge.port, request.as_bytes()))?;
     let found = until("spans arrive", async || {
         let found = spans(&collector)?;
-        Ok((found.len() >= 3).then_some(found))
+        Ok((found.len() >= 8).then_some(found))
     })
     .await?;
     let of = |path: &str| {
@@ -100,6 +104,14 @@ async fn each_request_is_a_span_of_its_trace_and_the_origin_hears_of_it() -> Res
     assert!(!asked.to_string().contains("secret"));
     // Nobody brought this one along.
     assert!(health["parentSpanId"].is_null() && health["traceId"] != TRACE);
+    let stages = |of: &Value| {
+        let inside = found
+            .iter()
+            .filter(|span| span["parentSpanId"] == of["spanId"]);
+        Vec::from_iter(inside.filter_map(|span| span["name"].as_str()))
+    };
+    assert_eq!(stages(asked), ["admit", "dispatch", "forward", "respond"]);
+    assert_eq!(stages(health), ["admit", "respond"]);
     let forwarded = found
         .iter()
         .find(|span| span["name"] == "forward")
@@ -120,6 +132,56 @@ async fn each_request_is_a_span_of_its_trace_and_the_origin_hears_of_it() -> Res
         head.contains(&format!("traceparent: 00-{TRACE}-{own}-01")),
         "{head}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_through_the_edge_has_its_stages() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let origin = RecordingOrigin::start(|request| {
+        let kind = request.uri().path().starts_with("/assets/");
+        let control = if kind { "max-age=60" } else { "no-store" };
+        let answer = Response::builder().header("Cache-Control", control);
+        answer.body(Bytes::from_static(b"body")).unwrap_or_default()
+    });
+    let (origin, collector) = (origin.await?, RecordingOrigin::start(taken).await?);
+    let edge = edge(folder.path(), origin.port, collector.port)?;
+    for (path, more, stages) in [
+        ("/assets/a", "", &["admit", "cache", "respond"][..]),
+        ("/assets/a", "", &["admit", "respond"]),
+        (
+            "/assets/a",
+            "Cache-Control: max-stale\r\n",
+            &["admit", "cache", "respond"],
+        ),
+        (
+            "/api/a",
+            "Authorization: x\r\n",
+            &["admit", "dispatch", "forward", "respond"],
+        ),
+        // Through Pingora.
+        (
+            "/api/a",
+            "Authorization: x\r\nTE: trailers\r\n",
+            &["admit", "dispatch", "forward", "respond"],
+        ),
+    ] {
+        let before = collector.seen().len();
+        // What is malformed ends the connection, and is no request.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\n{more}\r\nBAD\r\n\r\n");
+        tokio::task::block_in_place(|| exchange(edge.port, request.as_bytes()))?;
+        let found = until("spans arrive", async || {
+            let all = collector.seen();
+            let found = spans_of(&all[before.min(all.len())..])?;
+            Ok((found.len() > stages.len()).then_some(found))
+        })
+        .await?;
+        let names = found
+            .iter()
+            .skip(1)
+            .filter_map(|span| span["name"].as_str());
+        assert_eq!(Vec::from_iter(names), stages, "{path} {more}");
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::record;
 use crate::request;
 use crate::respond::head::{Ending, write_end, write_field};
 use crate::respond::stored::Choice;
+use crate::telemetry::traces::Stage;
 
 /// Fields that ask for more than a stored answer, or of which two programs might think differently.
 const NOT_PLAIN: [&str; 13] = [
@@ -115,6 +116,7 @@ pub(super) fn find(
     context.own_fields = fields;
     context.age_seconds = Some(entry.age_seconds(now));
     context.cache_status = Some(hit::status(&entry, now));
+    context.enter(Stage::Respond);
     edge.cache.count_hit();
     let body = choice.body(&request.method).unwrap_or_default();
     let security = edge.respond.security_text.clone();

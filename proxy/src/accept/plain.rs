@@ -19,6 +19,7 @@ use crate::record;
 use crate::request;
 use crate::respond::head::Ending;
 use crate::respond::{Client, Head, Respond};
+use crate::telemetry::traces::Stage;
 
 /// A larger body streams, even where it is there already.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
@@ -188,6 +189,7 @@ impl Client for Direct<'_> {
     }
 
     async fn send_head(&mut self, respond: &Respond, context: &Context, head: Head) -> Result<()> {
+        context.enter(Stage::Respond);
         // Whoever is asked to stop waits for this answer, and for no further request.
         self.closes |= *self.stop.borrow();
         self.status = head.status.as_u16();

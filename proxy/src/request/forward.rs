@@ -15,6 +15,7 @@ use crate::forward::group::{Asker, Failed, Group};
 use crate::forward::headers::{Provenance, named_by_connection, provenance};
 use crate::forward::http1::{Arriving, Outgoing, Tunnel};
 use crate::respond::{Client, Head};
+use crate::telemetry::traces::Stage;
 
 /// Fields of the client's connection are not the origin's business; what frames the body stays.
 pub const STAYS_ON_CONNECTION: [HeaderName; 5] = [
@@ -99,6 +100,7 @@ pub async fn forward(
         let sent = edge.respond.send_problem(client, context, &problem).await;
         return sent.map(|()| None);
     };
+    context.enter(Stage::Forward);
     let outgoing = outgoing(edge, client.request(), body, context);
     let route = Route {
         timeouts,

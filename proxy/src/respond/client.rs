@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 
 use super::{Respond, send};
 use crate::context::Context;
+use crate::telemetry::traces::Stage;
 
 /// The head of an answer, without what every answer carries.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Client for Session {
     }
 
     async fn send_head(&mut self, respond: &Respond, context: &Context, head: Head) -> Result<()> {
+        context.enter(Stage::Respond);
         let mut fields = head.fields;
         respond.finish(&mut fields, &context.fields());
         let written = send::head(head.status, &fields)?;
