@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crackers_shared::{clock::Clock, memory, session_cookie::Keys};
 
+use crate::accept::Phase;
 use crate::api::{Answers, Router, SharedAnswers};
 use crate::assets::Assets;
 use crate::commerce::ids;
@@ -49,6 +50,8 @@ pub struct App {
     pub written: tokio::sync::Notify,
     /// That somebody has written: a reason to look at `changes` now.
     pub woken: tokio::sync::watch::Sender<()>,
+    /// How far this process is on its way out.
+    pub phase: tokio::sync::watch::Sender<Phase>,
     /// Who listens to live events.
     pub live: Live,
     /// The full-text index.
@@ -95,6 +98,7 @@ impl App {
             redis,
             written: tokio::sync::Notify::new(),
             woken: tokio::sync::watch::Sender::new(()),
+            phase: tokio::sync::watch::Sender::new(Phase::Serving),
             live: Live::new(config.api.event_streams_max, metrics.event_streams.clone()),
             metrics,
             router: Router::new(),

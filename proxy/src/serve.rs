@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crackers_shared::clock::Clock;
-use crackers_shared::shutdown_signal;
+use crackers_shared::shutdown_signal::Signals;
 
 use crate::accept::tls::Certificates;
 use crate::accept::{self, Listener, Sockets};
@@ -170,12 +170,10 @@ async fn offer(
 fn listen_to_signals(live: &Arc<Live>, stop: &Arc<watch::Sender<bool>>) -> anyhow::Result<()> {
     let hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(reload_when_asked(hang_up, Arc::clone(live)));
-    let stop = Arc::clone(stop);
+    let (stop, mut signals) = (Arc::clone(stop), Signals::listen()?);
     tokio::spawn(async move {
-        match shutdown_signal::asked_to_stop().await {
-            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
-            Err(error) => tracing::error!(%error, "cannot listen for signals"),
-        }
+        let signal = signals.next().await.name();
+        tracing::info!(signal, "asked to stop; finishing what is in flight");
         stop.send_replace(true);
     });
     Ok(())

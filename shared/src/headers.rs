@@ -17,6 +17,9 @@ pub const CHANGES_SEQUENCE: HeaderName = HeaderName::from_static("x-changes-sequ
 /// The origin's resident memory in bytes when it answered. Never stored; stripped by the edge.
 pub const MEMORY_USAGE: HeaderName = HeaderName::from_static("x-memory-usage");
 
+/// That the origin that answers will stop, and should get nothing new. Stripped by the edge.
+pub const STOPPING: HeaderName = HeaderName::from_static("x-stopping");
+
 /// The id of one request, from the edge to the log lines of the origin and back to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -10,7 +10,7 @@
 //! | [`tag_sequences`] | which tag was last touched by which change |
 //! | [`telemetry_setup`] | where log lines go and how they look |
 //! | [`session_cookie`] | who asks, signed so that the edge can tell a customer from a stranger |
-//! | [`shutdown_signal`] | SIGTERM and SIGINT as one future |
+//! | [`shutdown_signal`] | SIGTERM and SIGINT, one after the other |
 
 pub mod clock;
 pub mod config_file;

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::lone_edge::lone_edge;
-use crackers_tests::stack::{PATIENCE, Stack};
+use crackers_tests::rolling::known;
+use crackers_tests::stack::{PATIENCE, Setup, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_stop_both_programs_finish_and_leave_with_success() -> Result<()> {
@@ -97,5 +98,60 @@ async fn a_stopping_origin_sends_a_slow_reader_everything() -> Result<()> {
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
     assert_eq!(answer.len() - head.context("no head")? - 4, SIZE);
     assert!(shop.origins[0].wait()?.success());
+    Ok(())
+}
+
+/// Longer than any test: whoever ends earlier has not waited for it.
+const LONG_NOTICE: &str = "accept: {stop_notice_ms: 600000}\n";
+const TWO_WORKERS_WITH_LONG_NOTICE: &str = "accept: {workers: 2, stop_notice_ms: 600000}\n";
+
+async fn gives_notice(origin: &str) -> Result<()> {
+    let mut shop = Stack::of(Setup {
+        origin,
+        ..Setup::default()
+    })
+    .await?;
+    shop.origins[0].ask_to_stop()?;
+    shop.wait_for("the edge has heard that the origin stops", async || {
+        let known = known(&shop, 0).await?;
+        Ok(known["stopping"] == true && known["up"] == false)
+    })
+    .await?;
+    let url = format!("http://127.0.0.1:{}/api/health/live", shop.origin_ports[0]);
+    let said = reqwest::get(url).await?;
+    assert_eq!(said.status().as_u16(), 503);
+    assert_eq!(said.headers()["connection"], "close");
+    assert_eq!(
+        said.json::<serde_json::Value>().await?["status"],
+        "stopping"
+    );
+    // There is no other origin, so this one is asked as long as it is there.
+    let answer = shop.get("/api/health").await?;
+    assert_eq!((answer.status, answer.field("x-stopping")), (200, ""));
+    // A second signal ends the notice.
+    assert!(shop.origins[0].terminate()?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_will_stop_says_so_and_serves_until_it_is_asked_again() -> Result<()> {
+    gives_notice(LONG_NOTICE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_workers_of_an_origin_that_will_stop_say_so() -> Result<()> {
+    gives_notice(TWO_WORKERS_WITH_LONG_NOTICE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_at_a_terminal_does_not_wait_for_the_notice() -> Result<()> {
+    for origin in [LONG_NOTICE, TWO_WORKERS_WITH_LONG_NOTICE] {
+        let mut shop = Stack::of(Setup {
+            origin,
+            ..Setup::default()
+        })
+        .await?;
+        assert!(shop.origins[0].interrupt()?.success());
+    }
     Ok(())
 }

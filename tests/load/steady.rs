@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use crackers_tests::load::Load;
+use crackers_tests::rolling::{GIVES_NOTICE, roll};
 use crackers_tests::stack::Stack;
-use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::{NAME, Place, number, requests};
@@ -44,47 +44,6 @@ async fn reload(shop: &Stack, round: usize, own: &str) -> Result<()> {
     .await
 }
 
-async fn order(shop: &Stack, what: &str, address: &str) -> Result<()> {
-    let order = reqwest::Client::new().post(format!("{}/{what}", shop.admin_url));
-    let order = order.bearer_auth(shop.admin_token()?);
-    let answer = order.json(&json!({ "address": address })).send().await?;
-    ensure!(answer.status() == 200, "{what}: {}", answer.status());
-    Ok(())
-}
-
-/// What the edge knows of an origin.
-async fn known(shop: &Stack, address: &str) -> Result<Value> {
-    let ask = reqwest::Client::new().get(format!("{}/status", shop.admin_url));
-    let answer = ask.bearer_auth(shop.admin_token()?).send().await?;
-    let status: Value = answer.json().await?;
-    let servers = status["groups"][0]["servers"].as_array();
-    let mut servers = servers.context("no servers")?.iter();
-    let found = servers.find(|server| server["address"] == address);
-    found.cloned().context("no such server")
-}
-
-/// Takes an origin out, stops it, starts it again and calls it back, as conf/README.md says, until it serves customers.
-async fn roll(shop: &mut Stack, number: usize) -> Result<()> {
-    let address = format!("127.0.0.1:{}", shop.origin_ports[number]);
-    order(shop, "drain", &address).await?;
-    shop.wait_for("nothing is on its way to the origin", async || {
-        Ok(known(shop, &address).await?["in_flight"] == 0)
-    })
-    .await?;
-    ensure!(shop.origins[number].terminate()?.success());
-    shop.restart_origin(number)?;
-    shop.wait_for("the origin is up", async || {
-        TcpStream::connect(&address).await?;
-        Ok(known(shop, &address).await?["up"] == true)
-    })
-    .await?;
-    order(shop, "undrain", &address).await?;
-    shop.wait_for("customers come to the origin again", async || {
-        Ok(shop.origin_requests_of(number).await? > 10)
-    })
-    .await
-}
-
 /// The certificate that the edge shows.
 async fn certificate(place: &Place) -> Result<Vec<u8>> {
     let stream = TcpStream::connect(("127.0.0.1", place.tls_port)).await?;
@@ -109,7 +68,7 @@ async fn change_certificate(place: &Place) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_upgrades_rolls_and_certificates_fail_no_request() -> Result<()> {
-    let mut place = Place::new("", "", "").await?;
+    let mut place = Place::new("", "", GIVES_NOTICE).await?;
     let own = std::fs::read_to_string(place.shop.folder.path().join("edge-own.yaml"))?;
     let (target, requests) = (place.target()?, requests(&place.shop).await?);
     let load = Load::begin(target, requests, 1, PAUSE);

@@ -16,6 +16,7 @@ mod pictures;
 mod proofs;
 mod redis;
 mod reviews;
+mod rolling;
 mod secrets;
 mod selling;
 mod shared_answers;

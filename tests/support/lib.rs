@@ -16,6 +16,7 @@ pub mod raw;
 pub mod recording_origin;
 pub mod redis_server;
 pub mod replica_set;
+pub mod rolling;
 pub mod scripted;
 pub mod stack;
 pub mod stored;

@@ -81,7 +81,7 @@ impl Stack {
         for number in 0..origins {
             let (port, own_metrics) = (free_port()?, free_port()?);
             let config = format!(
-                "accept: {{listen: ['127.0.0.1:{port}']}}\ntelemetry: {{metrics_listen: '127.0.0.1:{own_metrics}'}}\n\
+                "accept: {{listen: ['127.0.0.1:{port}'], stop_notice_ms: 0}}\ntelemetry: {{metrics_listen: '127.0.0.1:{own_metrics}'}}\n\
                  outbox: {{edges: [{{url: 'http://127.0.0.1:{admin}', token_file: data/edge-admin.token}}]}}\n\
                  assets: {{storefront_dir: '{}'}}\n",
                 repository().join("origin/storefront/dist").display()

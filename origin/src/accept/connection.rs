@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::BoxStream;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
@@ -17,6 +17,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crackers_shared::headers;
+
+use super::Phase;
 use crate::api;
 use crate::app::App;
 
@@ -48,7 +51,11 @@ pub(super) fn spawn(
     let served = Arc::clone(&app);
     let service = service_fn(move |request| {
         let app = Arc::clone(&served);
-        async move { Ok::<_, Infallible>(guarded(app, request).await) }
+        async move {
+            let mut response = guarded(Arc::clone(&app), request).await;
+            take_leave(*app.phase.borrow(), response.headers_mut());
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     app.metrics.connections.inc();
@@ -59,6 +66,16 @@ pub(super) fn spawn(
         app.metrics.connections.dec();
         drop(permit);
     });
+}
+
+/// Says in an answer what is to be said of a process that will not be there for the next request.
+fn take_leave(phase: Phase, fields: &mut HeaderMap) {
+    if phase != Phase::Serving {
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if phase == Phase::Stopping {
+        fields.insert(headers::STOPPING, HeaderValue::from_static("1"));
+    }
 }
 
 /// Answers within the total deadline, and answers 500 where a handler panics: one bad request ends nobody else's.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Config, connection};
+use super::{Config, Phase, connection};
 use crate::app::App;
 
 /// A socket that listens.
@@ -149,8 +149,8 @@ impl Listener {
     }
 }
 
-/// Serves until `stop` turns true, then lets requests in flight finish, at most the grace period long.
-pub async fn serve(listeners: Vec<Listener>, app: Arc<App>, stop: watch::Receiver<bool>) {
+/// Serves until the app drains, then lets requests in flight finish, at most the grace period long.
+pub async fn serve(listeners: Vec<Listener>, app: Arc<App>) {
     let config = &app.config.accept;
     let grace = Duration::from_millis(config.grace_period_ms);
     let connections = Arc::new(Semaphore::new(config.connections_max));
@@ -158,10 +158,12 @@ pub async fn serve(listeners: Vec<Listener>, app: Arc<App>, stop: watch::Receive
     let mut tasks = tokio::task::JoinSet::new();
     for listener in listeners {
         let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
-        let (graceful, stop) = (Arc::clone(&graceful), stop.clone());
-        tasks.spawn(take(listener, app, connections, graceful, stop));
+        tasks.spawn(take(listener, app, connections, Arc::clone(&graceful)));
     }
     while tasks.join_next().await.is_some() {}
+    let mut phase = app.phase.subscribe();
+    // The app holds the other end.
+    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
     if let Some(graceful) = Arc::into_inner(graceful)
         && tokio::time::timeout(grace, graceful.shutdown())
             .await
@@ -176,12 +178,12 @@ async fn take(
     app: Arc<App>,
     connections: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
-    mut stop: watch::Receiver<bool>,
 ) {
+    let mut phase = app.phase.subscribe();
     loop {
         let taken = tokio::select! {
             taken = accept(&listener) => taken,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = phase.wait_for(|phase| !phase.takes_connections()) => break,
         };
         let stream = match taken {
             Ok(stream) => stream,

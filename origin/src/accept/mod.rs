@@ -2,6 +2,7 @@
 //! a request. Knows no routes.
 
 mod connection;
+mod leaving;
 mod listener;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 
 pub use connection::{Body, Broken, Frames};
+pub use leaving::{Leaving, Phase};
 pub use listener::{BindError, Listener, bind, inherit, serve};
 
 /// Settings of stage `accept`.
@@ -38,7 +40,9 @@ pub struct Config {
     pub sheet_bytes_max: usize,
     /// The largest request head, in bytes.
     pub head_bytes_max: usize,
-    /// The longest wait for requests in flight when asked to stop, in milliseconds.
+    /// How long a process that will stop serves on and says so, in milliseconds.
+    pub stop_notice_ms: u64,
+    /// The longest wait for requests in flight after that, in milliseconds.
     pub grace_period_ms: u64,
     /// Processes that share the sockets.
     pub workers: u16,

@@ -9,6 +9,7 @@ use crackers_shared::memory;
 use super::error::ApiError;
 use super::response::Reply;
 use super::routes::Call;
+use crate::accept::Phase;
 
 /// How the origin is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,10 +54,10 @@ pub struct PoolHealth {
     pub timed_out: u64,
 }
 
-/// That this process serves.
+/// That this process serves, and will go on to.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Live {
-    /// Always `ok`.
+    /// `ok`, or `stopping`: it serves, but send it nothing new.
     pub status: &'static str,
 }
 
@@ -94,6 +95,10 @@ pub(super) async fn show(call: Call) -> Result<Reply, ApiError> {
     Reply::fresh(code, &health)
 }
 
-pub(super) async fn live(_call: Call) -> Result<Reply, ApiError> {
-    Reply::fresh(StatusCode::OK, &Live { status: "ok" })
+pub(super) async fn live(call: Call) -> Result<Reply, ApiError> {
+    let (code, status) = match *call.app.phase.borrow() {
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        Phase::Serving | Phase::Replaced | Phase::Draining => (StatusCode::OK, "ok"),
+    };
+    Reply::fresh(code, &Live { status })
 }

@@ -51,6 +51,15 @@ struct Schemas {
     body: Option<Value>,
 }
 
+/// What 503 means where it is an answer like 200, and no failure.
+fn unavailable(route: &Route) -> Option<&'static str> {
+    match route.path {
+        "/api/health" => Some("The database does not answer"),
+        "/api/health/live" => Some("It will stop: nothing new should come here"),
+        _ => None,
+    }
+}
+
 fn operation(route: &Route, schemas: Schemas) -> Value {
     let mut parameters: Vec<_> = route.parameters.iter().map(of_query).collect();
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
@@ -94,11 +103,11 @@ fn operation(route: &Route, schemas: Schemas) -> Value {
             json!({ "description": description, "content": content }),
         );
     }
-    if route.path == "/api/health" {
+    if let Some(description) = unavailable(route) {
         let content = responses["200"]["content"].clone();
         responses.insert(
             "503".to_owned(),
-            json!({ "description": "The database does not answer", "content": content }),
+            json!({ "description": description, "content": content }),
         );
     }
     let mut operation = json!({

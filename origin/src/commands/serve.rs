@@ -3,25 +3,31 @@
 use std::sync::Arc;
 
 use listenfd::ListenFd;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crackers_shared::{clock::Clock, shutdown_signal, telemetry_setup};
+use crackers_shared::{clock::Clock, shutdown_signal::Signals, telemetry_setup};
 
+use crate::accept::{self, Leaving};
 use crate::app::App;
 use crate::config::Config;
-use crate::{accept, outbox, supervisor, telemetry};
+use crate::{outbox, supervisor, telemetry};
 
 /// Serves alone, or as a worker on the sockets that its supervisor has handed over.
 pub(super) async fn run(config: Arc<Config>, handed: Option<ListenFd>) -> anyhow::Result<()> {
     telemetry_setup::install(&config.telemetry.log_filter, config.telemetry.log_format)?;
-    let (listeners, metrics) = match handed {
-        Some(handed) => supervisor::take_over(&config, handed)?,
+    let (listeners, metrics, replaced) = match handed {
+        Some(handed) => {
+            let (listeners, metrics) = supervisor::take_over(&config, handed)?;
+            (listeners, metrics, Some(signal(SignalKind::hangup())?))
+        }
         None => {
             let listeners = accept::bind(&config.accept).await?;
             let metrics = telemetry::bind(config.telemetry.metrics_listen).await?;
-            (listeners, metrics)
+            (listeners, metrics, None)
         }
     };
+    let leaving = Leaving::new(Signals::listen()?, replaced);
     let database = super::open(&config).await?;
     let app = Arc::new(App::new(config, database, Clock::system())?);
     let (ask_to_stop, stop) = watch::channel(false);
@@ -32,15 +38,8 @@ pub(super) async fn run(config: Arc<Config>, handed: Option<ListenFd>) -> anyhow
     for listener in &listeners {
         tracing::info!(address = %listener.address(), database = app.database.kind(), "serving");
     }
-    tokio::spawn(async move {
-        match shutdown_signal::asked_to_stop().await {
-            Ok(signal) => tracing::info!(signal, "asked to stop; finishing what is in flight"),
-            Err(error) => tracing::error!(%error, "cannot listen for signals"),
-        }
-        // Nobody listens any more only when the server is already gone.
-        let _ = ask_to_stop.send(true);
-    });
-    accept::serve(listeners, app, stop).await;
+    tokio::spawn(leaving.run(Arc::clone(&app), ask_to_stop));
+    accept::serve(listeners, app).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -15,12 +15,14 @@ use listenfd::ListenFd;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crackers_shared::{shutdown_signal, telemetry_setup};
+use crackers_shared::shutdown_signal::{Asked, Signals};
+use crackers_shared::telemetry_setup;
 
 use crate::accept::{self, Listener};
 use crate::config::Config;
 use crate::telemetry;
 use slot::Slot;
+use worker::Why;
 
 /// How often the workers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -69,7 +71,9 @@ pub async fn run(config: &Config, workers: u16, files: &[PathBuf]) -> anyhow::Re
         files: files.to_vec(),
         sockets: sockets.collect::<Result<_, _>>()?,
         folder: tempfile::tempdir()?,
-        stops_within: Duration::from_millis(config.accept.grace_period_ms) + Duration::from_secs(5),
+        stops_within: Duration::from_millis(
+            config.accept.stop_notice_ms + config.accept.grace_period_ms,
+        ) + Duration::from_secs(5),
         memory_bytes_max: config.accept.worker_memory_bytes_max,
     };
     let mut slots = Vec::new();
@@ -84,24 +88,29 @@ pub async fn run(config: &Config, workers: u16, files: &[PathBuf]) -> anyhow::Re
         slot.begin(&plan)?;
     }
     tracing::info!(workers, "supervising");
-    until_asked_to_stop(&plan, &mut slots).await?;
-    stop(&plan, &mut slots).await;
+    let mut signals = Signals::listen()?;
+    let asked = until_asked_to_stop(&plan, &mut slots, &mut signals).await?;
+    stop(&plan, &mut slots, asked, signals).await;
     listeners.iter().for_each(Listener::remove_file);
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn until_asked_to_stop(plan: &Plan, slots: &mut [Slot]) -> anyhow::Result<()> {
-    let mut stop = std::pin::pin!(shutdown_signal::asked_to_stop());
+async fn until_asked_to_stop(
+    plan: &Plan,
+    slots: &mut [Slot],
+    signals: &mut Signals,
+) -> anyhow::Result<Asked> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut look = tokio::time::interval(LOOK_EVERY);
     let mut to_roll: VecDeque<usize> = VecDeque::new();
     let mut is_told = false;
     loop {
         tokio::select! {
-            signal = &mut stop => {
-                tracing::info!(signal = signal?, "asked to stop; the workers finish what is in flight");
-                return Ok(());
+            asked = signals.next() => {
+                let signal = asked.name();
+                tracing::info!(signal, "asked to stop; the workers finish what is in flight");
+                return Ok(asked);
             }
             _ = hang_up.recv() => {
                 tracing::info!("replacing the workers, one at a time");
@@ -126,14 +135,21 @@ async fn until_asked_to_stop(plan: &Plan, slots: &mut [Slot]) -> anyhow::Result<
     }
 }
 
-async fn stop(plan: &Plan, slots: &mut [Slot]) {
+async fn stop(plan: &Plan, slots: &mut [Slot], asked: Asked, mut signals: Signals) {
     let deadline = Instant::now() + plan.stops_within;
-    slots.iter_mut().for_each(|slot| slot.stop(plan));
+    let why = match asked {
+        Asked::ToStop => Why::AllStop,
+        Asked::ToStopNow => Why::AllStopNow,
+    };
+    slots.iter_mut().for_each(|slot| slot.stop(why, plan));
     while slots.iter_mut().any(|slot| !slot.has_ended()) {
         if Instant::now() > deadline {
             tracing::warn!("workers did not stop in time and are killed");
             return;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = signals.next() => slots.iter_mut().for_each(|slot| slot.stop(Why::AllStopNow, plan)),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::Plan;
-use super::worker::Worker;
+use super::worker::{Why, Worker};
 
 /// Pauses before a worker that died is started again: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -94,7 +94,7 @@ impl Slot {
                 "the next worker serves"
             );
             let before = self.current.replace(next);
-            self.leave(before, plan);
+            self.leave(before, Why::Replaced, plan);
         } else if let Some(how) = next.ended() {
             tracing::error!(
                 worker = self.number,
@@ -151,18 +151,21 @@ impl Slot {
         self.starts_at = Instant::now() + pause.min(PAUSES.1);
     }
 
-    fn leave(&mut self, worker: Option<Worker>, plan: &Plan) {
+    fn leave(&mut self, worker: Option<Worker>, why: Why, plan: &Plan) {
         if let Some(worker) = worker {
-            worker.ask_to_stop();
+            worker.ask_to_leave(why);
             self.leaving
                 .push((worker, Instant::now() + plan.stops_within));
         }
     }
 
     /// Asks everybody to finish and end.
-    pub(super) fn stop(&mut self, plan: &Plan) {
+    pub(super) fn stop(&mut self, why: Why, plan: &Plan) {
+        for (worker, _) in &self.leaving {
+            worker.ask_to_leave(why);
+        }
         for worker in [self.current.take(), self.next.take()] {
-            self.leave(worker, plan);
+            self.leave(worker, why, plan);
         }
     }
 

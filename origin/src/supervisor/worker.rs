@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use crackers_shared::request_id::{hexadecimal, random};
+use rustix::process::Signal;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
@@ -13,6 +14,17 @@ use super::Plan;
 
 /// The first descriptor that is handed over, as the convention of `LISTEN_FDS` has it.
 const FIRST_DESCRIPTOR: i32 = 3;
+
+/// Why a worker is asked to leave.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Why {
+    /// The whole origin stops, and says so for a while.
+    AllStop,
+    /// The whole origin stops, and somebody waits for it.
+    AllStopNow,
+    /// Another worker has taken its place.
+    Replaced,
+}
 
 /// A running worker. Killed when it is dropped.
 pub(super) struct Worker {
@@ -90,12 +102,17 @@ impl Worker {
         self.child.id()
     }
 
-    /// Asks it to finish what it has and end.
-    pub(super) fn ask_to_stop(&self) {
+    /// Asks it to end, once it has what it has finished.
+    pub(super) fn ask_to_leave(&self, why: Why) {
+        let signal = match why {
+            Why::AllStop => Signal::TERM,
+            Why::AllStopNow => Signal::INT,
+            Why::Replaced => Signal::HUP,
+        };
         let id = self.id().and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id.and_then(rustix::process::Pid::from_raw) {
             // It may have ended just now.
-            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+            let _ = rustix::process::kill_process(id, signal);
         }
     }
 
@@ -115,6 +132,7 @@ impl Worker {
 /// When the system refuses.
 pub(super) fn end_with_supervisor() -> anyhow::Result<()> {
     #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    // At once: its address may be wanted by the next supervisor.
+    rustix::process::set_parent_process_death_signal(Some(Signal::INT))?;
     Ok(())
 }

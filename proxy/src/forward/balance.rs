@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) is_healthy: bool,
     /// Gets nothing new, by order of the operator.
     pub(super) is_drained: bool,
+    /// Serves, but has said that it will stop.
+    pub(super) is_stopping: bool,
     /// Gets nothing, or no more probes than it has: its breaker is not closed.
     pub(super) is_open: bool,
     /// Gets something only when too few others are healthy.
@@ -47,8 +49,8 @@ pub(super) struct Standing {
 }
 
 /// The positions that may be chosen: healthy servers; backups beside them once fewer than half are healthy; all of them
-/// when no backup helps, since checks can be wrong and the few would break down. Never a drained one, nor one whose
-/// breaker lets nothing through.
+/// when no backup helps, since checks can be wrong and the few would break down. One that will stop only when none of the
+/// others is healthy. Never a drained one, nor one whose breaker lets nothing through.
 pub(super) fn eligible(standings: &[Standing]) -> Vec<usize> {
     let of = |fits: &dyn Fn(&Standing) -> bool| -> Vec<usize> {
         let all = standings.iter().enumerate();
@@ -56,29 +58,29 @@ pub(super) fn eligible(standings: &[Standing]) -> Vec<usize> {
             .map(|(index, _)| index)
             .collect()
     };
-    let main = standings
-        .iter()
-        .filter(|one| !one.is_drained && !one.is_backup);
-    let serves = |one: &&Standing| one.is_healthy && !one.is_open;
-    let healthy = main.clone().filter(serves).count();
-    let is_enough = healthy > 0 && healthy * 2 >= main.count();
-    let has_backup = standings
-        .iter()
-        .any(|one| one.is_backup && serves(&one) && !one.is_drained);
-    let mut found = if is_enough {
-        of(&|one| one.is_healthy && !one.is_backup)
-    } else if has_backup {
-        of(&|one| one.is_healthy)
+    let serves = |one: &Standing| one.is_healthy && !one.is_stopping;
+    let counts = |one: &&Standing| !one.is_drained && !one.is_stopping;
+    let main = standings.iter().filter(counts).filter(|one| !one.is_backup);
+    let may_serve = |one: &&Standing| serves(one) && !one.is_open;
+    let healthy = main.clone().filter(may_serve).count();
+    let mut backups = standings.iter().filter(counts).filter(|one| one.is_backup);
+    let first: &dyn Fn(&Standing) -> bool = if healthy > 0 && healthy * 2 >= main.count() {
+        &|one| serves(one) && !one.is_backup
+    } else if backups.any(|one| may_serve(&one)) {
+        &serves
+    } else if healthy > 0 {
+        &|one| !one.is_backup && !one.is_stopping
     } else {
-        of(&|one| !one.is_backup)
+        &|one| one.is_healthy
     };
-    if found.is_empty() {
-        found = of(&|one| one.is_healthy);
-    }
-    if found.is_empty() {
-        found = of(&|_| true);
-    }
-    found
+    let wishes: [&dyn Fn(&Standing) -> bool; 4] = [
+        first,
+        &|one| one.is_healthy,
+        &|one| !one.is_backup && !one.is_stopping,
+        &|_| true,
+    ];
+    let mut found = wishes.into_iter().map(of);
+    found.find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// A server that may be chosen.
@@ -207,15 +209,16 @@ mod tests {
     }
 
     fn standing() -> impl Strategy<Value = Standing> {
-        let of = |(is_healthy, is_drained, is_open, is_backup)| Standing {
+        let of = |(is_healthy, is_drained, is_stopping, is_open, is_backup)| Standing {
             is_healthy,
             is_drained,
+            is_stopping,
             is_open,
             is_backup,
             is_tried: false,
         };
         let any = || any::<bool>();
-        (any(), any(), any(), any()).prop_map(of)
+        (any(), any(), any(), any(), any()).prop_map(of)
     }
 
     fn shares(balance: Balance, weights: &[u64], rounds: u64) -> Vec<f64> {
@@ -229,16 +232,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_unhealthy_or_drained_is_chosen_while_half_of_the_servers_are_healthy(
+        fn nobody_unhealthy_drained_or_stopping_is_chosen_while_half_of_the_servers_are_healthy(
             standings in prop::collection::vec(standing(), 1..6)
         ) {
-            let main: Vec<_> = standings.iter().filter(|one| !one.is_backup && !one.is_drained).collect();
+            let counts = |one: &&Standing| !one.is_drained && !one.is_stopping;
+            let main: Vec<_> = standings.iter().filter(counts).filter(|one| !one.is_backup).collect();
             let healthy = main.iter().filter(|one| one.is_healthy && !one.is_open).count();
             for index in eligible(&standings) {
                 let chosen = standings[index];
                 prop_assert!(!chosen.is_drained && !chosen.is_open);
                 if healthy > 0 && healthy * 2 >= main.len() {
                     prop_assert!(chosen.is_healthy && !chosen.is_backup);
+                }
+                if standings.iter().filter(counts).any(|one| one.is_healthy && !one.is_open) {
+                    prop_assert!(!chosen.is_stopping);
                 }
             }
             prop_assert_eq!(eligible(&standings).is_empty(), standings.iter().all(|one| one.is_drained || one.is_open));
@@ -293,6 +300,7 @@ mod tests {
             is_healthy,
             is_backup,
             is_drained: false,
+            is_stopping: false,
             is_open: false,
             is_tried: false,
         };
@@ -309,5 +317,30 @@ mod tests {
         ];
         assert_eq!(eligible(&none), [2]);
         assert_eq!(eligible(&none[..2]), [0, 1]);
+    }
+
+    #[test]
+    fn who_will_stop_serves_only_when_nobody_else_does() {
+        let server = |is_healthy, is_stopping| Standing {
+            is_healthy,
+            is_backup: false,
+            is_drained: false,
+            is_stopping,
+            is_open: false,
+            is_tried: false,
+        };
+        let [up, stopping, down, gone] = [
+            server(true, false),
+            server(true, true),
+            server(false, false),
+            server(false, true),
+        ];
+        assert_eq!(eligible(&[up, stopping]), [0]);
+        // Not among the few that would break down, either.
+        assert_eq!(eligible(&[up, stopping, down, down]), [0, 2, 3]);
+        assert_eq!(eligible(&[stopping, down]), [0]);
+        assert_eq!(eligible(&[gone, down]), [1]);
+        assert_eq!(eligible(&[stopping]), [0]);
+        assert_eq!(eligible(&[gone]), [0]);
     }
 }

@@ -139,7 +139,7 @@ impl Group {
         self.balancer.backends().run_health_check(true).await;
     }
 
-    /// Whether the last checks found a server serving.
+    /// Whether the last checks found a server serving, and it has not said that it will stop.
     pub fn is_up(&self, server: &Arc<Server>) -> bool {
         let backends = self.balancer.backends();
         let known = backends.get_backend();
@@ -149,6 +149,7 @@ impl Group {
             of.is_some_and(|of| Arc::ptr_eq(of, server))
         });
         own.is_some_and(|backend| backends.ready(backend))
+            && !server.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Whether a server gets nothing for a while because it failed requests.
@@ -203,6 +204,7 @@ impl Group {
         let standings = known.iter().map(|(backend, server)| Standing {
             is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
             is_drained: server.drained.load(Ordering::Relaxed),
+            is_stopping: server.is_stopping.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup.load(Ordering::Relaxed),
             is_tried: known.len() > 1 && tried.iter().any(|one| Arc::ptr_eq(one, server)),

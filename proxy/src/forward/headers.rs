@@ -106,10 +106,11 @@ pub fn provenance(before: &HeaderMap, from: &Provenance<'_>) -> Vec<(HeaderName,
 }
 
 /// Fields between origin and edge that no client sees. `CDN-Cache-Control` is for the caches of others, too, where there are any.
-pub const INTERNAL: [HeaderName; 3] = [
+pub const INTERNAL: [HeaderName; 4] = [
     headers::CACHE_TAG,
     headers::CHANGES_SEQUENCE,
     headers::MEMORY_USAGE,
+    headers::STOPPING,
 ];
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
-//! Active checks: every server is asked for its health path, and taken out or brought back after enough answers.
+//! Active checks: every server is asked for its health path, and taken out or brought back after enough answers. One that says
+//! that it will stop is taken out at once: that is no failure, which might be a mistake, but its word.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, HealthObserve, HttpHealthCheck};
 use tokio::sync::watch::Receiver;
 
 use crackers_shared::clock::Clock;
+use crackers_shared::headers;
 
 use super::group::Group;
 use super::upstreams::Server;
@@ -39,7 +43,74 @@ pub(super) fn check(
     check.consecutive_success = config.health.healthy_after as usize;
     check.consecutive_failure = config.health.unhealthy_after as usize;
     check.health_changed_callback = Some(Box::new(Tell(config.name.clone(), clock.clone())));
-    Ok(Box::new(check))
+    check.validator = Some(Box::new(judge));
+    let (group, clock) = (config.name.clone(), clock.clone());
+    Ok(Box::new(Check {
+        check,
+        group,
+        clock,
+    }))
+}
+
+/// The error of a check whose answer says that the server will stop.
+const STOPPING: ErrorType = ErrorType::Custom("the server will stop");
+
+/// 200 is the only good answer.
+fn judge(answer: &ResponseHeader) -> pingora::Result<()> {
+    if answer.headers.contains_key(headers::STOPPING) {
+        return Err(Error::new(STOPPING));
+    }
+    if answer.status != 200 {
+        let kind = ErrorType::CustomCode("answered", answer.status.as_u16());
+        return Err(Error::new(kind));
+    }
+    Ok(())
+}
+
+/// Pingora's check, which counts good and bad answers, and the word of a server that will stop.
+struct Check {
+    check: HttpHealthCheck,
+    group: String,
+    clock: Clock,
+}
+
+#[async_trait]
+impl HealthCheck for Check {
+    async fn check(&self, target: &Backend) -> pingora::Result<()> {
+        let checked = self.check.check(target).await;
+        let Some(server) = target.ext.get::<Arc<Server>>() else {
+            return checked;
+        };
+        let has_said_so = match &checked {
+            Ok(()) => false,
+            Err(error) if *error.etype() == STOPPING => true,
+            // Whoever does not answer takes nothing back.
+            Err(_) => return checked,
+        };
+        if server.is_stopping.swap(has_said_so, Ordering::Relaxed) != has_said_so {
+            let address = server.address.as_str();
+            tracing::warn!(group = %self.group, server = address, stopping = has_said_so, "an origin has said whether it stops");
+            if !has_said_so {
+                came_back(server, &self.clock);
+            }
+        }
+        checked
+    }
+
+    async fn health_status_change(&self, target: &Backend, healthy: bool) {
+        self.check.health_status_change(target, healthy).await;
+    }
+
+    fn health_threshold(&self, success: bool) -> usize {
+        self.check.health_threshold(success)
+    }
+}
+
+/// Whoever comes back starts slowly.
+fn came_back(server: &Server, clock: &Clock) {
+    let now = clock.now_microseconds();
+    server.record.came_back(now);
+    server.breaker.came_back(now);
 }
 
 /// Tells people of a change, and lets whoever comes back start slowly.
@@ -50,9 +121,7 @@ impl HealthObserve for Tell {
     async fn observe(&self, target: &Backend, healthy: bool) {
         let server = target.ext.get::<Arc<Server>>();
         if let (Some(server), true) = (server, healthy) {
-            let now = self.1.now_microseconds();
-            server.record.came_back(now);
-            server.breaker.came_back(now);
+            came_back(server, &self.1);
         }
         let server = server.map_or("", |server| server.address.as_str());
         tracing::warn!(group = %self.0, server, up = healthy, "an origin changed its state");

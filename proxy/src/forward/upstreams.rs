@@ -25,6 +25,8 @@ pub struct Server {
     pub(super) is_backup: AtomicBool,
     /// Whether it gets nothing new, by order of the operator.
     pub drained: AtomicBool,
+    /// Whether it has said that it will stop.
+    pub is_stopping: AtomicBool,
     /// Requests it is working on.
     pub in_flight: AtomicUsize,
     pub(super) record: Record,
@@ -42,6 +44,7 @@ impl Server {
             weight: AtomicU32::new(config.weight),
             is_backup: AtomicBool::new(config.backup),
             drained: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             record: Record::new(),
             breaker: Breaker::default(),

@@ -264,7 +264,7 @@ fn status(edge: &Edge) -> serde_json::Value {
     let groups = edge.upstreams.groups.iter().map(|group| {
         let servers = group.servers.iter().map(|server| {
             let in_flight = server.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-            json!({ "address": server.address, "up": group.is_up(server), "in_flight": in_flight,
+            json!({ "address": server.address, "up": group.is_up(server), "stopping": server.is_stopping.load(std::sync::atomic::Ordering::Relaxed), "in_flight": in_flight,
                 "breaker": group.breaker_state(server).label(), "ejected": group.is_ejected(server), "drained": server.drained.load(std::sync::atomic::Ordering::Relaxed) })
         });
         json!({ "name": group.name, "servers": servers.collect::<Vec<_>>() })

@@ -3,7 +3,7 @@
 
 mod flash;
 mod migrating;
-mod rush;
+pub(super) mod rush;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -152,14 +152,14 @@ async fn insist(
 }
 
 /// Stock is what its ledger adds up to, and as many pieces as it should be.
-async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
+pub(in crate::shop) async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
     let database = Box::pin(Database::open(&settings(shop)?)).await?;
     let stock = database
         .stock(product)
         .await?
         .context("no stock")?
         .available;
-    let rows = database.stock_movements(product, 10_000).await?;
+    let rows = database.stock_movements(product, 100_000).await?;
     let sum: i64 = rows.iter().map(|row| row.delta).sum();
     assert_eq!(
         (stock, sum),
