@@ -1,8 +1,11 @@
 //! From the driver's errors to those of every database.
 
+use std::time::Duration;
+
 use mongodb::error::{ErrorKind, WriteFailure};
 
 use super::super::DatabaseError;
+use super::milliseconds;
 
 /// What a question can fail with while its session is still needed to tell whether it may be asked again.
 pub(super) enum Failure {
@@ -13,6 +16,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// In the words of every database, where each question named `query_timeout` to the server as its longest time.
+    pub(super) fn within(self, query_timeout: Duration) -> DatabaseError {
+        match self {
+            Self::Driver(error) if code_of(&error) == Some(TOO_LONG) => {
+                DatabaseError::QueryTimeout(milliseconds(query_timeout))
+            }
+            other => other.into(),
+        }
+    }
+
     /// Whether the driver put a label on it.
     pub(super) fn has_label(&self, label: &str) -> bool {
         matches!(self, Self::Driver(error) if error.contains_label(label))
@@ -45,25 +58,25 @@ const DUPLICATE_KEY: i32 = 11_000;
 const TOO_LONG: i32 = 50;
 const NO_PRIMARY: [i32; 3] = [10_107, 13_435, 189];
 
-fn of_driver(error: &mongodb::error::Error) -> DatabaseError {
-    let text = error.to_string();
-    let code = match error.kind.as_ref() {
-        ErrorKind::ServerSelection { .. }
-        | ErrorKind::Io(_)
-        | ErrorKind::ConnectionPoolCleared { .. } => {
-            return DatabaseError::Unavailable(text);
-        }
+fn code_of(error: &mongodb::error::Error) -> Option<i32> {
+    match error.kind.as_ref() {
         ErrorKind::Command(command) => Some(command.code),
         ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
-        ErrorKind::InsertMany(many) => many
-            .write_errors
-            .as_ref()
-            .and_then(|all| Some(all.first()?.code)),
+        ErrorKind::InsertMany(many) => Some(many.write_errors.as_ref()?.first()?.code),
         _ => None,
-    };
-    match code {
+    }
+}
+
+fn of_driver(error: &mongodb::error::Error) -> DatabaseError {
+    let text = error.to_string();
+    if let ErrorKind::ServerSelection { .. }
+    | ErrorKind::Io(_)
+    | ErrorKind::ConnectionPoolCleared { .. } = error.kind.as_ref()
+    {
+        return DatabaseError::Unavailable(text);
+    }
+    match code_of(error) {
         Some(DUPLICATE_KEY) => DatabaseError::AlreadyExists(text),
-        Some(TOO_LONG) => DatabaseError::QueryTimeout(0),
         Some(code) if NO_PRIMARY.contains(&code) => DatabaseError::ReadOnly(text),
         _ => DatabaseError::Driver(text),
     }

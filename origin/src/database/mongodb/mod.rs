@@ -132,7 +132,7 @@ impl Mongo {
         let answer =
             answer.map_err(|_| DatabaseError::QueryTimeout(milliseconds(self.0.socket_timeout)))?;
         lease.mark_clean();
-        answer.map_err(DatabaseError::from)
+        answer.map_err(|failure| failure.within(self.0.query_timeout))
     }
 
     /// Runs a change in a transaction, again when it met another one. In a task of its own: a request that is given up
@@ -155,7 +155,7 @@ impl Mongo {
             if done.is_ok() {
                 lease.mark_clean();
             }
-            done.map_err(DatabaseError::from)
+            done.map_err(|failure| failure.within(this.0.query_timeout))
         });
         work.await
             .map_err(|error| DatabaseError::Unavailable(format!("the write ended: {error}")))?
