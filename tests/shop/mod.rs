@@ -9,6 +9,7 @@ mod gateway;
 mod kills;
 mod live;
 mod many;
+mod mass_assignment;
 mod orders;
 mod pages;
 mod papers;

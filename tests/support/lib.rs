@@ -1,6 +1,7 @@
 //! What end-to-end tests stand on: the real binaries as processes of their own, on free ports, with data of their own.
 
 pub mod answer;
+pub mod bodies;
 pub mod bucket;
 pub mod careless_origin;
 pub mod frames;

@@ -151,21 +151,21 @@ async fn asked_for(app: &App, gateway: &Gateway, order: &Order) -> Result<Gatewa
 }
 
 pub(super) async fn confirm_by_token(call: Call) -> Result<Reply, ApiError> {
+    let given = body::json(&call)?;
     let order = tracking::of_token(&call).await?;
-    confirmed(&call, &order).await?;
+    confirmed(&call.app, &order, given).await?;
     tracking::shown(&tracking::of_token(&call).await?)
 }
 
 pub(super) async fn confirm_own(call: Call) -> Result<Reply, ApiError> {
+    let given = body::json(&call)?;
     let order = auth::own_order(&call).await?;
-    confirmed(&call, &order).await?;
+    confirmed(&call.app, &order, given).await?;
     tracking::shown(&auth::own_order(&call).await?)
 }
 
 /// Takes the order on, where the gateway has signed what the browser brings back, and says itself that the money is there.
-async fn confirmed(call: &Call, order: &Order) -> Result<(), ApiError> {
-    let app = &call.app;
-    let given: GatewayReturn = body::json(call)?;
+async fn confirmed(app: &App, order: &Order, given: GatewayReturn) -> Result<(), ApiError> {
     let gateway = gateway(app)?;
     if !is_id(&given.payment_id) {
         return Err(wrong_field("/payment_id", "expected an id of the gateway"));
