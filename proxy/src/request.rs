@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pingora::Result;
+use pingora::{Error, ErrorType, Result};
 
 use crackers_shared::{headers, request_id};
 
@@ -122,13 +122,22 @@ pub async fn answer_here(
     enter(edge, client, context).await
 }
 
-/// Gets a slot, or tells the client to come back. True when the answer was sent.
+/// Gets a slot, or tells the client to come back. True when the answer was sent. A client that goes away leaves the line.
 async fn enter(edge: &Edge, client: &mut impl Client, context: &mut Context) -> Result<bool> {
     context.enter(Stage::Dispatch);
-    let request = client.request();
-    let class = class(edge, request);
-    let entered = edge.dispatch.enter(class, || user(edge, request, context));
-    match entered.await {
+    let class = class(edge, client.request());
+    let entered = match edge.dispatch.enter_now(class) {
+        Some(permit) => Ok(permit),
+        None => {
+            let user = user(edge, client.request(), context);
+            tokio::select! {
+                biased;
+                entered = edge.dispatch.enter(class, user) => entered,
+                () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+            }
+        }
+    };
+    match entered {
         Ok(permit) => {
             context.permit = Some(permit);
             Ok(false)

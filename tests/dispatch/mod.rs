@@ -236,6 +236,21 @@ async fn whoever_waits_too_long_is_told_to_come_back_and_hits_do_not_wait_at_all
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_gives_up_his_place_in_the_line() -> Result<()> {
+    let shop = Busy::start("")?;
+    let first = shop.ask("POST", "/api/orders", ANN);
+    shop.origin.wait_for(1)?;
+    let impatient = shop.waits("POST", "/api/orders", BEN, "checkout").await?;
+    impatient.abort();
+    shop.metric_is("dispatch_waiting{class=\"checkout\"}", 0)
+        .await?;
+    shop.origin.allow(1);
+    assert_eq!(first.await??.status(), 200);
+    assert_eq!(shop.origin.arrived().len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_adapts_itself_begins_as_it_is_set() -> Result<()> {
     let shop = Busy::start(
         "dispatch: {limit: adaptive, concurrency_max: 100, concurrency_when_full: 100, adaptive: {initial: 2, min: 2}}\n",

@@ -104,26 +104,32 @@ impl Dispatch {
         Arc::new(dispatch)
     }
 
-    /// A slot for a request of a class, now or after a short wait; `who` is asked only when there is one.
-    ///
-    /// # Errors
-    /// [`Full`] when the line is full, the wait was too long, or the place was needed for another.
-    pub async fn enter(
-        self: &Arc<Self>,
-        class: Class,
-        who: impl FnOnce() -> User,
-    ) -> Result<Permit, Full> {
+    /// A slot for a request of a class, if it can go without a wait.
+    pub fn enter_now(self: &Arc<Self>, class: Class) -> Option<Permit> {
         let is_free = self.changed(|state| {
             let bounds = state.config.bounds(state.slots());
             state.queue.take(class, &bounds)
         });
-        if !is_free {
-            self.wait(class, who()).await?;
+        is_free.then(|| self.permit(class))
+    }
+
+    /// A slot, now or after a short wait. Whoever drops this leaves the line.
+    ///
+    /// # Errors
+    /// [`Full`] when the line is full, the wait was too long, or the place was needed for another.
+    pub async fn enter(self: &Arc<Self>, class: Class, user: User) -> Result<Permit, Full> {
+        if let Some(permit) = self.enter_now(class) {
+            return Ok(permit);
         }
-        Ok(Permit {
+        self.wait(class, user).await?;
+        Ok(self.permit(class))
+    }
+
+    fn permit(self: &Arc<Self>, class: Class) -> Permit {
+        Permit {
             class,
             dispatch: Arc::clone(self),
-        })
+        }
     }
 
     async fn wait(&self, class: Class, user: User) -> Result<(), Full> {

@@ -118,7 +118,7 @@ impl UpstreamClient {
             .route(path)
             .ok_or_else(|| FetchError::Unreachable("no route".to_owned()))?;
         let Asking { class, user } = request.asking;
-        let entered = self.dispatch.enter(class, || user).await;
+        let entered = self.dispatch.enter(class, user).await;
         let permit = entered.map_err(|full| FetchError::Overloaded {
             retry_after_seconds: full.retry_after_seconds,
         })?;

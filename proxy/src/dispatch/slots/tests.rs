@@ -23,7 +23,7 @@ fn of(config: Config) -> Arc<Dispatch> {
 }
 
 async fn enter(dispatch: &Arc<Dispatch>, class: Class) -> Result<Permit, Full> {
-    dispatch.enter(class, || User::Unknown).await
+    dispatch.enter(class, User::Unknown).await
 }
 
 /// Lets somebody wait; true when he got a slot.
