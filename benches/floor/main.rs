@@ -2,7 +2,11 @@
 //!
 //! `crackers-floor serve PORT FILE` answers every request head with the bytes of FILE, unread and uncounted: what the system
 //! calls alone cost. `crackers-floor hold PORT COUNT PATH` opens COUNT connections, asks each for PATH once, says `ready` and
-//! keeps them open until its standard input ends.
+//! keeps them open until its standard input ends. `crackers-floor connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed` has CLIENTS
+//! that make one TLS connection after the other for SECONDS and ask each for PATH once, and says how many there were and the
+//! 99th percentile of their milliseconds.
+
+mod connect;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +21,20 @@ async fn main() -> anyhow::Result<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", port, file] => serve(port.parse()?, std::fs::read(file)?).await,
         ["hold", port, count, path] => Box::pin(hold(port.parse()?, count.parse()?, path)).await,
-        _ => bail!("usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH"),
+        ["connect", port, certificate, clients, seconds, path, kind] => {
+            let clients = clients.parse()?;
+            let limit = Duration::from_secs(seconds.parse()?);
+            let target = connect::Target {
+                port: port.parse()?,
+                path: path.to_owned(),
+                is_resumed: kind == "resumed",
+            };
+            let certificate = std::fs::read(certificate)?;
+            connect::run(target, &certificate, clients, limit).await
+        }
+        _ => bail!(
+            "usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH | connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed"
+        ),
     }
 }
 
