@@ -247,6 +247,9 @@ impl ProxyHttp for Phases {
             .response_written()
             .map_or(0, |answer| answer.status.as_u16());
         if let Some(error) = error {
+            if error.esource() == &ErrorSource::Downstream {
+                body_watch::taken_back();
+            }
             tracing::debug!(request_id = %context.request_id, %error, "a request failed");
         }
         let request = session.req_header();

@@ -274,6 +274,49 @@ async fn whoever_takes_back_streams_as_fast_as_he_asks_loses_his_connection() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_back_one_stream_after_the_other_loses_his_connection_and_who_reads_most_does_not()
+-> Result<()> {
+    let (place, origin) = (Place::new()?, Gated::start()?);
+    let _edge = place.edge(&origin, "http2: {refused_streams_max: 20}, ")?;
+    let take_back = async |client: &Client, count: usize| -> Result<usize> {
+        for number in 0..count {
+            let before = origin.arrived().len();
+            let Ok(mut send) = client.send.clone().ready().await else {
+                return Ok(number);
+            };
+            let asked =
+                send.send_request(request("GET", "/api/x", &[("authorization", "x")])?, true);
+            let Ok((answer, mut stream)) = asked else {
+                return Ok(number);
+            };
+            // Only once it is at work: nothing else bounds those.
+            let begun = std::time::Instant::now();
+            while origin.arrived().len() == before && !client.ended.is_finished() {
+                ensure!(begun.elapsed() < PATIENCE, "it never arrives");
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            stream.send_reset(Reason::CANCEL);
+            drop(answer);
+        }
+        Ok(count)
+    };
+    let rude = place.connect().await?;
+    let done = take_back(&rude, 100).await?;
+    assert!((20..100).contains(&done), "{done}");
+    let polite = place.connect().await?;
+    origin.allow(done + 40);
+    for _ in 0..40 {
+        let answer = ask(&polite, request("GET", "/api/y", &[])?, b"").await?;
+        assert_eq!(answer.0.status(), 200);
+    }
+    assert_eq!(take_back(&polite, 30).await?, 30);
+    origin.allow(1000);
+    let answer = ask(&polite, request("GET", "/api/y", &[])?, b"").await?;
+    assert_eq!(answer.0.status(), 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stops_coming_ends_its_stream_and_no_other() -> Result<()> {
     let (place, origin) = (Place::new()?, Gated::start()?);
     let log = place.folder.path().join("access.log");

@@ -1,7 +1,8 @@
-//! Watches over the body of one HTTP/2 request: Pingora sets no deadline for it, and nobody else counts its bytes. The
-//! stream's task makes one, and the phases, which run inside that task, tell it what they see.
+//! Watches over one HTTP/2 request: Pingora sets no deadline for its body, nobody else counts its bytes, and nobody else says
+//! whether its client took it back. The stream's task makes one, and the phases, which run inside that task, tell it what they see.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ pub(super) struct BodyWatch {
     state: Mutex<(State, u64)>,
     changed: Notify,
     bytes_max: u64,
+    is_taken_back: AtomicBool,
 }
 
 impl BodyWatch {
@@ -40,6 +42,7 @@ impl BodyWatch {
             state: Mutex::new((state, 0)),
             changed: Notify::new(),
             bytes_max,
+            is_taken_back: AtomicBool::new(false),
         })
     }
 
@@ -63,6 +66,11 @@ impl BodyWatch {
         };
         self.changed.notify_one();
         state.1 <= self.bytes_max
+    }
+
+    /// Whether the client has ended the request before its answer was.
+    pub(super) fn is_taken_back(&self) -> bool {
+        self.is_taken_back.load(Ordering::Relaxed)
     }
 
     /// Resolves when a body that is being read brings nothing for so long; never for one that has ended.
@@ -92,6 +100,11 @@ pub(super) async fn with<F: Future>(watch: Arc<BodyWatch>, request: F) -> F::Out
 pub(crate) fn begin() {
     // Over HTTP/1 there is no watch: the connection has its own.
     let _ = CURRENT.try_with(|watch| watch.begin());
+}
+
+/// Its client has ended it before its answer was.
+pub(crate) fn taken_back() {
+    let _ = CURRENT.try_with(|watch| watch.is_taken_back.store(true, Ordering::Relaxed));
 }
 
 /// A piece of its body was read; false when there is more of it than there may be.

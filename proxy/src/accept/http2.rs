@@ -2,13 +2,13 @@
 //! the rules of HTTP/1 heads and then handed to Pingora, each in a task of its own.
 //!
 //! A stream that its client resets is forgotten by the protocol at once, but its task may still be at work, so the bound
-//! is on tasks: streams beyond it are refused, and a client that goes on asking for too many loses its connection
-//! (CVE-2023-44487, rapid reset).
+//! is on tasks: streams beyond it are refused, and a client that goes on asking for too many, or takes back most of what it
+//! asks for, loses its connection (CVE-2023-44487, rapid reset).
 
 mod stream;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +40,8 @@ pub struct Config {
     pub enabled: bool,
     /// Streams at once on one connection.
     pub streams_max: u32,
-    /// Streams beyond that, or malformed ones, that a client may ask for before it loses its connection.
+    /// Streams beyond that, or malformed ones, that a client may ask for before it loses its connection; and so many it may take
+    /// back, or as many as it let be answered if those are more.
     pub refused_streams_max: u32,
     /// Streams that were reset before they were looked at; a client with more loses its connection.
     pub pending_resets_max: u32,
@@ -138,7 +139,7 @@ async fn run(
     let Some((mut frames, digest)) = begin(socket, &edge).await else {
         return "handshake";
     };
-    let active = Arc::new(AtomicUsize::new(0));
+    let streams = Arc::new(Streams::default());
     let (mut served, mut refused, mut is_leaving) = (0_u32, 0_u32, false);
     let (mut changes, mut idle_since) = (live.changes(), Instant::now());
     loop {
@@ -155,7 +156,7 @@ async fn run(
                 edge = live.edge();
                 continue;
             }
-            () = tokio::time::sleep_until(idle_since + idle) => match active.load(Ordering::Relaxed) {
+            () = tokio::time::sleep_until(idle_since + idle) => match streams.active.load(Ordering::Relaxed) {
                 0 => return "idle",
                 _ => {
                     idle_since = Instant::now();
@@ -175,8 +176,8 @@ async fn run(
                     frames.graceful_shutdown();
                     is_leaving = true;
                 }
-                let place = Place::take(&active);
-                if active.load(Ordering::Relaxed) > config.http2.streams_max as usize {
+                let place = Place::take(&streams);
+                if streams.active.load(Ordering::Relaxed) > config.http2.streams_max as usize {
                     session.shutdown_with_reason(Reason::REFUSED_STREAM);
                     count_stream(&edge, "refused");
                     refused += 1;
@@ -196,7 +197,7 @@ async fn run(
                 refused += 1;
             }
         }
-        if refused > config.http2.refused_streams_max {
+        if refused.max(streams.too_many_taken_back(served)) > config.http2.refused_streams_max {
             frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             // So that the client hears why.
             let _ = timeout(idle, HttpSession::from_h2_conn(&mut frames, digest)).await;
@@ -212,18 +213,44 @@ fn count_stream(edge: &Edge, outcome: &str) {
         .inc();
 }
 
+/// What is known of a connection's streams.
+#[derive(Default)]
+struct Streams {
+    /// At work.
+    active: AtomicUsize,
+    /// Ended by their client before they were answered.
+    taken_back: AtomicU32,
+}
+
+impl Streams {
+    /// How many were taken back, if those are most of the streams: whoever leaves a page takes back a few.
+    fn too_many_taken_back(&self, asked: u32) -> u32 {
+        let taken_back = self.taken_back.load(Ordering::Relaxed);
+        if taken_back > asked / 2 {
+            taken_back
+        } else {
+            0
+        }
+    }
+}
+
 /// A stream's place among those at work.
-struct Place(Arc<AtomicUsize>);
+struct Place(Arc<Streams>);
 
 impl Place {
-    fn take(active: &Arc<AtomicUsize>) -> Self {
-        active.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(active))
+    fn take(streams: &Arc<Streams>) -> Self {
+        streams.active.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(streams))
+    }
+
+    fn leave(self, is_taken_back: bool) {
+        let more = u32::from(is_taken_back);
+        self.0.taken_back.fetch_add(more, Ordering::Relaxed);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn serve(
     edge: Arc<Edge>,
     proxy: Arc<HttpProxy<Phases>>,
     stop: watch::Receiver<bool>,
-    _place: super::Place,
+    place: super::Place,
 ) {
     let config = &edge.config.accept;
     let within = Duration::from_millis(config.body_timeout_ms);
@@ -55,7 +55,11 @@ pub(super) async fn serve(
     let session = ServerSession::new_http2(session);
     let proxied = body_watch::with(Arc::clone(&watch), proxy.process_new_http(session, &stop));
     tokio::select! {
-        _ = proxied => super::count_stream(&edge, "served"),
+        _ = proxied => {
+            let outcome = if watch.is_taken_back() { "taken_back" } else { "served" };
+            super::count_stream(&edge, outcome);
+            place.leave(watch.is_taken_back());
+        }
         // Dropped, the stream is reset, and nobody else writes of it.
         () = watch.stalled(within) => {
             super::count_stream(&edge, "body_too_slow");
