@@ -25,6 +25,8 @@ mod promises;
 mod ratings;
 #[path = "database_contract/records.rs"]
 mod records;
+#[path = "database_contract/refunds.rs"]
+mod refunds;
 #[path = "database_contract/staff.rs"]
 mod staff;
 #[path = "database_contract/stock.rs"]
@@ -147,6 +149,7 @@ promised! {
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted
     a_rating_is_counted_together_with_what_counts
+    parts_of_a_payment_never_exceed_it_whoever_sends_them_back
     numbers_of_a_sequence_have_no_doubles
     records_are_counted_up_to_a_limit
 }

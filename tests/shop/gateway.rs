@@ -12,7 +12,7 @@ use super::orders::{order_of, selling, stocked};
 use super::staff::Desk;
 
 /// An order that is paid through the gateway: where it is followed, and what it costs.
-async fn ordered(shop: &Stack, key: &str) -> Result<(String, Value)> {
+pub(super) async fn ordered(shop: &Stack, key: &str) -> Result<(String, Value)> {
     let product = stocked(shop, 20).await?;
     let mut order = order_of(shop, product["id"].as_str().context("no id")?, 15).await?;
     order["payment"] = "gateway".into();
@@ -29,7 +29,7 @@ async fn ordered(shop: &Stack, key: &str) -> Result<(String, Value)> {
 }
 
 /// Opens the checkout; answers with the gateway's own order.
-async fn begun(shop: &Stack, path: &str) -> Result<String> {
+pub(super) async fn begun(shop: &Stack, path: &str) -> Result<String> {
     let begun = shop
         .post(&format!("{path}/gateway"), &json!({}), &[])
         .await?;
@@ -55,7 +55,7 @@ async fn tell(shop: &Stack, body: &str, signature: &str) -> Result<Answer> {
 }
 
 /// What a message leads to.
-async fn told(shop: &Stack, gateway: &Gateway, payment: &str) -> Result<Value> {
+pub(super) async fn told(shop: &Stack, gateway: &Gateway, payment: &str) -> Result<Value> {
     let (body, signature) = gateway.message("payment.captured", payment)?;
     let heard = tell(shop, &body, &signature).await?;
     anyhow::ensure!(heard.status == 200, "{}", heard.json()?);

@@ -16,6 +16,7 @@ mod papers;
 mod pictures;
 mod proofs;
 mod redis;
+mod refunds;
 mod reviews;
 mod rolling;
 mod secrets;

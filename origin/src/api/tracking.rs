@@ -152,6 +152,7 @@ pub(super) async fn paid(
         submitted_at: now,
         decided_by: None,
         by_gateway: false,
+        given_back: Vec::new(),
     });
     take(app, order, &step).await
 }

@@ -7,6 +7,7 @@ use super::money::Paise;
 use super::orders::{NoSuchStep, Order, OrderState, OrderStep};
 use super::payments::{Payment, PaymentState};
 use super::records::Kept;
+use super::refunds::Part;
 use super::retry;
 
 /// What the shop is paid in.
@@ -117,6 +118,7 @@ pub fn received(
             submitted_at: at,
             decided_by: Some(BY.to_owned()),
             by_gateway: true,
+            given_back: Vec::new(),
         }),
         expires_at: None,
         at,
@@ -146,8 +148,14 @@ pub fn refunded_to(order: &Order, payment_id: &str) -> Result<Option<OrderState>
 /// Money that is owed back through the gateway: written down when staff say so, sent later, and again until it is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Refund {
-    /// The gateway's id of the payment: its money goes back once.
+    /// Its own id; empty where it was written down before a payment could go back in parts, and has that of the payment.
+    #[serde(default)]
+    pub id: String,
+    /// The gateway's id of the payment.
     pub payment_id: String,
+    /// How much of the payment went back before it.
+    #[serde(default)]
+    pub before: Paise,
     /// Our order's id.
     pub order_id: String,
     /// How much.
@@ -172,14 +180,18 @@ impl Kept for Refund {
     const KIND: &'static str = "refund";
 
     fn id(&self) -> &str {
-        &self.payment_id
+        if self.id.is_empty() {
+            &self.payment_id
+        } else {
+            &self.id
+        }
     }
 
     fn keys(&self) -> Vec<String> {
         vec!["all".to_owned()]
     }
 
-    /// One at a time for each order: what is owed is decided by what went back before.
+    /// One at a time for each order: what is left is decided by what went back before.
     fn unique_keys(&self) -> Vec<String> {
         let is_open = self.done_at.is_none();
         is_open.then(|| self.order_id.clone()).into_iter().collect()
@@ -191,31 +203,45 @@ impl Kept for Refund {
 }
 
 impl Refund {
-    /// The money of a payment, owed back from now on.
-    pub fn new(
-        order: &Order,
-        payment: &Payment,
-        by: impl Into<String>,
-        note: impl Into<String>,
-        at: Timestamp,
-    ) -> Self {
+    /// Money of a payment, owed back from now on.
+    pub fn new(order: &Order, payment: &Payment, part: Part) -> Self {
         Self {
+            id: part.id,
             payment_id: payment.id.clone(),
+            before: payment.refunded(),
             order_id: order.id.clone(),
-            amount: payment.amount,
-            by: by.into(),
-            note: note.into(),
-            asked_at: at,
+            amount: part.amount,
+            by: part.by,
+            note: part.note,
+            asked_at: part.at,
             failures: 0,
             last_error: None,
-            send_at: Some(at),
+            send_at: Some(part.at),
             done_at: None,
         }
     }
 
     /// What the gateway knows it by: the same each time that it is tried.
     pub fn key(&self) -> String {
-        format!("refund-{}", self.payment_id)
+        format!("refund-{}", self.id())
+    }
+
+    /// What is to be sent, where the gateway says that so much of the payment went back: never more than was said, and nothing
+    /// where it went already. Zero or less where nothing is missing.
+    pub fn missing(&self, went_back: Paise) -> Paise {
+        let wanted = self.before.0.saturating_add(self.amount.0);
+        Paise(self.amount.0.min(wanted.saturating_sub(went_back.0)))
+    }
+
+    /// What is written into the payment's ledger when it was sent.
+    pub fn part(&self, at: Timestamp) -> Part {
+        Part {
+            id: self.id().to_owned(),
+            amount: self.amount,
+            by: self.by.clone(),
+            note: self.note.clone(),
+            at,
+        }
     }
 
     /// Held by whoever sends it now, so that nobody else does at the same time; due again when that one died.

@@ -38,6 +38,7 @@ pub mod proofs;
 pub mod quote;
 pub mod ratings;
 pub mod records;
+pub mod refunds;
 pub mod related;
 pub mod reservation;
 mod retry;

@@ -16,7 +16,7 @@ pub enum PaymentState {
     Approved,
     /// The money is not there.
     Rejected,
-    /// The money went back.
+    /// All of the money went back.
     Refunded,
 }
 
@@ -40,6 +40,41 @@ pub struct Payment {
     /// Whether it went through the gateway, which then also sends it back.
     #[serde(default)]
     pub by_gateway: bool,
+    /// What of it went back, the first part first.
+    #[serde(default)]
+    pub given_back: Vec<GivenBack>,
+}
+
+/// A part of a payment that went back: a row of the payment's ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct GivenBack {
+    /// Unique among those of its payment.
+    pub id: String,
+    /// How much.
+    pub amount: Paise,
+    /// Who of the staff said so.
+    pub by: String,
+    /// Why, for staff.
+    pub note: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Payment {
+    /// How much of it went back.
+    pub fn refunded(&self) -> Paise {
+        // Before there were parts, all of it went back at once and left no row.
+        if self.state == PaymentState::Refunded {
+            return self.amount;
+        }
+        let rows = self.given_back.iter().map(|row| row.amount.0);
+        Paise(rows.fold(0, i64::saturating_add))
+    }
+
+    /// How much of it did not.
+    pub fn left(&self) -> Paise {
+        Paise(self.amount.0.saturating_sub(self.refunded().0))
+    }
 }
 
 /// A bank's or UPI's reference without the blanks around it; `None` for what is none: 6 to 35 letters and digits.
@@ -47,4 +82,24 @@ pub fn reference(text: &str) -> Option<String> {
     let text = text.trim();
     let fits = (6..=35).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     fits.then(|| text.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A payment whose money is there.
+    pub(in crate::commerce) fn approved(id: &str, amount: Paise) -> Payment {
+        Payment {
+            id: id.to_owned(),
+            reference: "UTR123456".to_owned(),
+            amount,
+            proof: None,
+            state: PaymentState::Approved,
+            submitted_at: Timestamp::UNIX_EPOCH,
+            decided_by: None,
+            by_gateway: false,
+            given_back: Vec::new(),
+        }
+    }
 }

@@ -94,6 +94,7 @@ mod tests {
             submitted_at: NOW,
             decided_by: None,
             by_gateway: false,
+            given_back: Vec::new(),
         });
         order
     }

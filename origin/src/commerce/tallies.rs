@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::orders::{Order, OrderState};
+use super::refunds::given_back_of_total;
 use super::stock::is_of_product;
 
 /// India has one time and no summer time.
@@ -14,7 +15,7 @@ const SHOP_TIME: SignedDuration = SignedDuration::from_mins(5 * 60 + 30);
 
 /// How many orders stand in a state; the key is its word.
 pub const BY_STATE: &str = "orders_by_state";
-/// Paise of the orders that were placed on a day and are sold; the key is the day.
+/// Paise of the orders that were placed on a day and are sold, less what went back of them; the key is the day.
 pub const REVENUE: &str = "revenue_by_day";
 /// How many orders were placed on a day and are sold; the key is the day.
 pub const SOLD: &str = "sold_by_day";
@@ -57,7 +58,8 @@ pub fn of(order: &Order) -> Tallies {
     add(BY_STATE, order.state.as_str(), 1);
     if is_sold(order.state) {
         let day = day_of(order.placed_at);
-        add(REVENUE, &day, order.quote.total.0);
+        let kept = order.quote.total.0 - given_back_of_total(order).0;
+        add(REVENUE, &day, kept);
         add(SOLD, &day, 1);
         let pieces = pieces_of(&month_of(order.placed_at));
         for (product, count) in order.quote.pieces() {

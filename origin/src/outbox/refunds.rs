@@ -8,10 +8,12 @@ use tokio::sync::watch;
 
 use super::still_running;
 use crate::app::App;
-use crate::commerce::gateway::{self, Refund, refunded_to};
-use crate::commerce::orders::{Order, OrderStep};
+use crate::commerce::gateway::{BY, Refund};
+use crate::commerce::money::Paise;
+use crate::commerce::orders::Order;
 use crate::commerce::payments::{Payment, PaymentState};
-use crate::commerce::records::{Stored, Writes};
+use crate::commerce::records::{Kept as _, Stored, Writes};
+use crate::commerce::refunds;
 use crate::database::{Answer, DatabaseError};
 
 /// Refunds taken on at once.
@@ -70,19 +72,25 @@ async fn settle(app: &App, mut refund: Stored<Refund>) -> Answer<()> {
 /// start, and does no more than what is missing.
 async fn send(app: &App, refund: &Refund) -> anyhow::Result<()> {
     let (order, payment) = owed(app, refund).await?;
-    if payment.state == PaymentState::Refunded {
+    if is_written_down(&payment, refund) {
         return Ok(());
     }
-    refunded_to(&order, &payment.id)?;
+    refunds::step(&order, &payment.id, &refund.part(refund.asked_at), BY)?;
     let gateway = app.gateway.as_ref();
     let gateway = gateway.ok_or_else(|| anyhow::anyhow!("no gateway is set"))?;
     let known = gateway.fetch(&refund.payment_id).await?;
-    if known.refunded < refund.amount {
+    let missing = refund.missing(known.refunded);
+    if missing > Paise(0) {
         gateway
-            .refund(&refund.payment_id, refund.amount, &refund.key())
+            .refund(&refund.payment_id, missing, &refund.key())
             .await?;
     }
     write_down(app, refund).await
+}
+
+fn is_written_down(payment: &Payment, refund: &Refund) -> bool {
+    let mut rows = payment.given_back.iter();
+    payment.state == PaymentState::Refunded || rows.any(|row| row.id == refund.id())
 }
 
 async fn owed(app: &App, refund: &Refund) -> anyhow::Result<(Order, Payment)> {
@@ -94,23 +102,15 @@ async fn owed(app: &App, refund: &Refund) -> anyhow::Result<(Order, Payment)> {
     Ok((order, payment))
 }
 
-/// The payment as gone back, and the order as settled where nothing else is owed.
+/// The part as gone back, and the order as settled where nothing else is owed.
 async fn write_down(app: &App, refund: &Refund) -> anyhow::Result<()> {
     for _ in 0..TRIES_MAX {
         let (order, payment) = owed(app, refund).await?;
-        let now = app.clock.now();
-        let step = OrderStep {
-            to: refunded_to(&order, &payment.id)?,
-            payment: Some(Payment {
-                state: PaymentState::Refunded,
-                decided_by: Some(refund.by.clone()),
-                ..payment
-            }),
-            expires_at: None,
-            at: now,
-            by: gateway::BY.to_owned(),
-            note: refund.note.clone(),
-        };
+        if is_written_down(&payment, refund) {
+            return Ok(());
+        }
+        let part = refund.part(app.clock.now());
+        let step = refunds::step(&order, &payment.id, &part, BY)?;
         let database = &app.database;
         match database
             .step_order(&order.id, &step, Some(order.version))

@@ -7,6 +7,7 @@ pub(crate) use crate::many::*;
 pub(crate) use crate::orders::*;
 pub(crate) use crate::ratings::*;
 pub(crate) use crate::records::*;
+pub(crate) use crate::refunds::*;
 pub(crate) use crate::staff::*;
 pub(crate) use crate::stock::*;
 

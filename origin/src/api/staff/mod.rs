@@ -19,6 +19,7 @@ pub mod mails;
 pub mod members;
 pub mod orders;
 pub mod pages;
+pub mod payments;
 pub mod product_list;
 pub mod refunds;
 pub mod reviews;

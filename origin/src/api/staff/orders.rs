@@ -4,10 +4,9 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{asker, expected_version, refunds};
+use super::{asker, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::error::ApiError;
-use crate::api::orders::conflict;
 use crate::api::parameters::{FROM, Kind, LIMIT, NUMBER_CURSOR, Parameter, TO};
 use crate::api::quotes::QuotedLineView;
 use crate::api::response::Reply;
@@ -16,7 +15,7 @@ use crate::api::views::{Money, time};
 use crate::api::{body, next_cursor};
 use crate::commerce::contact::{self, Address, Contact};
 use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep, PaymentMethod};
-use crate::commerce::payments::{Payment, PaymentState};
+use crate::commerce::payments::{GivenBack, Payment, PaymentState};
 
 /// The words of all states.
 const STATES: &[&str] = &[
@@ -134,6 +133,25 @@ pub struct PaymentView {
     pub decided_by: Option<String>,
     /// Whether it went through the gateway, which then also sends it back.
     pub by_gateway: bool,
+    /// How much of it went back.
+    pub refunded: Money,
+    /// The parts that went back, the first one first.
+    pub given_back: Vec<GivenBackView>,
+}
+
+/// A part of a payment that went back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GivenBackView {
+    /// Its id.
+    pub id: String,
+    /// How much.
+    pub amount: Money,
+    /// Who said so.
+    pub by: String,
+    /// Why.
+    pub note: String,
+    /// When: RFC 3339, UTC.
+    pub at: String,
 }
 
 /// One step.
@@ -158,31 +176,6 @@ pub struct StepRequest {
     /// Why; at most 500 characters.
     #[serde(default)]
     pub note: String,
-}
-
-/// What staff say to a payment.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PaymentDecision {
-    /// Which payment.
-    pub payment_id: String,
-    /// What is said.
-    pub decision: Decision,
-    /// Why; at most 500 characters.
-    #[serde(default)]
-    pub note: String,
-}
-
-/// What is said to a payment.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// The money is there.
-    Approve,
-    /// It is not.
-    Reject,
-    /// It went back; where it came through the gateway: it is sent back, and the order goes on when it is.
-    Refund,
 }
 
 impl From<&Contact> for ContactOut {
@@ -218,6 +211,20 @@ impl From<&Payment> for PaymentView {
             submitted_at: time(payment.submitted_at),
             decided_by: payment.decided_by.clone(),
             by_gateway: payment.by_gateway,
+            refunded: payment.refunded().into(),
+            given_back: payment.given_back.iter().map(GivenBackView::from).collect(),
+        }
+    }
+}
+
+impl From<&GivenBack> for GivenBackView {
+    fn from(part: &GivenBack) -> Self {
+        Self {
+            id: part.id.clone(),
+            amount: part.amount.into(),
+            by: part.by.clone(),
+            note: part.note.clone(),
+            at: time(part.at),
         }
     }
 }
@@ -248,7 +255,7 @@ impl From<&Order> for StaffOrderView {
     }
 }
 
-fn shown(order: &Order) -> Result<Reply, ApiError> {
+pub(super) fn shown(order: &Order) -> Result<Reply, ApiError> {
     let mut reply = Reply::fresh(StatusCode::OK, &StaffOrderView::from(order))?;
     reply.etag = Some(format!("\"{}\"", order.version));
     Ok(reply)
@@ -301,7 +308,7 @@ pub(in crate::api) async fn show(call: Call) -> Result<Reply, ApiError> {
     shown(&required(&call).await?)
 }
 
-fn note_of(note: &str) -> Result<String, ApiError> {
+pub(super) fn note_of(note: &str) -> Result<String, ApiError> {
     if note.chars().count() > 500 {
         return Err(wrong_field("/note", "expected at most 500 characters"));
     }
@@ -309,13 +316,17 @@ fn note_of(note: &str) -> Result<String, ApiError> {
 }
 
 /// The order that staff change, and who does it. Refused without the version that they saw.
-async fn to_be_changed(call: &Call) -> Result<(Order, String), ApiError> {
+pub(super) async fn to_be_changed(call: &Call) -> Result<(Order, String), ApiError> {
     let (_, member) = asker(call)?;
     expected_version(call)?;
     Ok((required(call).await?, member.email.clone()))
 }
 
-async fn changed(call: &Call, order: &Order, step: &OrderStep) -> Result<Reply, ApiError> {
+pub(super) async fn changed(
+    call: &Call,
+    order: &Order,
+    step: &OrderStep,
+) -> Result<Reply, ApiError> {
     let expected = expected_version(call)?;
     let database = &call.app.database;
     shown(&database.step_order(&order.id, step, Some(expected)).await?)
@@ -336,52 +347,5 @@ pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
         }
     };
     let step = OrderStep::to(to, call.app.clock.now(), by, note);
-    changed(&call, &order, &step).await
-}
-
-pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
-    let request: PaymentDecision = body::json(&call)?;
-    let note = note_of(&request.note)?;
-    let (order, by) = to_be_changed(&call).await?;
-    let found = order
-        .payments
-        .iter()
-        .find(|one| one.id == request.payment_id);
-    let payment =
-        found.ok_or_else(|| wrong_field("/payment_id", "this order has no such payment"))?;
-    let (before, after, to) = match request.decision {
-        Decision::Approve => (
-            PaymentState::Submitted,
-            PaymentState::Approved,
-            OrderState::Confirmed,
-        ),
-        Decision::Reject => (
-            PaymentState::Submitted,
-            PaymentState::Rejected,
-            OrderState::AwaitingPayment,
-        ),
-        Decision::Refund => (
-            PaymentState::Approved,
-            PaymentState::Refunded,
-            OrderState::Refunded,
-        ),
-    };
-    if payment.state != before {
-        let detail = "This payment was decided on already.".to_owned();
-        return Err(conflict("already_decided", detail));
-    }
-    if payment.by_gateway && matches!(request.decision, Decision::Refund) {
-        refunds::ask(&call, &order, payment, by, note).await?;
-        return shown(&order);
-    }
-    let now = call.app.clock.now();
-    let mut step = OrderStep::to(to, now, by.clone(), note);
-    step.payment = Some(Payment {
-        state: after,
-        decided_by: Some(by),
-        ..payment.clone()
-    });
-    // Whoever was refused gets the whole window again.
-    step.expires_at = Some(now + call.app.config.commerce.payment_window());
     changed(&call, &order, &step).await
 }

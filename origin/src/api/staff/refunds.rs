@@ -5,23 +5,37 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::expected_version;
-use crate::api::auth::Nothing;
+use crate::api::auth::{Nothing, wrong_field};
 use crate::api::error::ApiError;
 use crate::api::next_cursor;
 use crate::api::orders::conflict;
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::views::{Money, time};
-use crate::commerce::gateway::{Refund, refunded_to};
+use crate::commerce::gateway::Refund;
 use crate::commerce::orders::Order;
 use crate::commerce::payments::Payment;
-use crate::commerce::records::Writes;
+use crate::commerce::records::{Kept as _, Writes};
+use crate::commerce::refunds::{Part, RefundRefusal};
 use crate::database::DatabaseError;
+
+impl From<RefundRefusal> for ApiError {
+    fn from(refusal: RefundRefusal) -> Self {
+        let said = refusal.to_string();
+        match refusal {
+            RefundRefusal::NoPayment => wrong_field("/payment_id", &said),
+            RefundRefusal::NoAmount => wrong_field("/amount_paise", &said),
+            RefundRefusal::NothingLeft => conflict("already_decided", said),
+            RefundRefusal::MoreThanIsLeft(_) => conflict("more_than_is_left", said),
+            RefundRefusal::StillWanted(step) => DatabaseError::NoSuchStep(step).into(),
+        }
+    }
+}
 
 /// Refunds.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RefundPage {
-    /// In descending order of the payment's id.
+    /// In descending order of their ids.
     pub items: Vec<RefundView>,
     /// What `cursor` the next page has; null on the last one.
     pub next_cursor: Option<String>,
@@ -30,6 +44,8 @@ pub struct RefundPage {
 /// One refund.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RefundView {
+    /// Its id.
+    pub id: String,
     /// The gateway's id of the payment.
     pub payment_id: String,
     /// Which order.
@@ -53,6 +69,7 @@ pub struct RefundView {
 impl From<Refund> for RefundView {
     fn from(refund: Refund) -> Self {
         Self {
+            id: refund.id().to_owned(),
             payment_id: refund.payment_id,
             order_id: refund.order_id,
             amount: refund.amount.into(),
@@ -66,21 +83,19 @@ impl From<Refund> for RefundView {
     }
 }
 
-/// Writes down that the money of a payment is owed back. The order goes on once it is sent.
+/// Writes down that money of a payment is owed back. The order goes on once it is sent.
 pub(super) async fn ask(
     call: &Call,
     order: &Order,
     payment: &Payment,
-    by: String,
-    note: String,
+    part: Part,
 ) -> Result<(), ApiError> {
     let (expected, actual) = (expected_version(call)?, order.version);
     if expected != actual {
         return Err(DatabaseError::VersionConflict { expected, actual }.into());
     }
-    refunded_to(order, &payment.id).map_err(DatabaseError::NoSuchStep)?;
-    let at = call.app.clock.now();
-    let refund = Refund::new(order, payment, by, note, at);
+    let at = part.at;
+    let refund = Refund::new(order, payment, part);
     let writes = Writes::default().with(&refund)?;
     match call.app.database.write_records(&writes, at).await {
         Err(DatabaseError::AlreadyExists(_)) => {
@@ -95,7 +110,7 @@ pub(in crate::api) async fn list(call: Call) -> Result<Reply, ApiError> {
     let (cursor, limit) = call.page();
     let database = &call.app.database;
     let mut found = database.list::<Refund>("all", cursor, limit + 1).await?;
-    let next_cursor = next_cursor(&mut found, limit, |one| one.value.payment_id.clone());
+    let next_cursor = next_cursor(&mut found, limit, |one| one.value.id().to_owned());
     let items = found.into_iter().map(|one| one.value.into()).collect();
     Reply::fresh(StatusCode::OK, &RefundPage { items, next_cursor })
 }

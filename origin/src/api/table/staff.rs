@@ -4,7 +4,7 @@ use super::super::auth;
 use super::super::staff::{
     access, audit, bulk_price, catalogue as staff_catalogue, categories as staff_categories,
     combos as staff_combos, coupons, customers, dashboard, exports, imports, mails, members,
-    orders as staff_orders, product_list, second_factor, shop as staff_shop, stock,
+    orders as staff_orders, payments, product_list, second_factor, shop as staff_shop, stock,
 };
 use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
 use crate::commerce::staff::Right;
@@ -95,8 +95,8 @@ pub(super) static ROUTES: &[Route] = &[
         staff_orders::step, "Take an order on"
     ),
     own!(
-        POST "/api/admin/orders/{id}/payment", Permission::Staff(Right::Payments), &[], staff_orders::PaymentDecision => OK staff_orders::StaffOrderView,
-        staff_orders::decide, "Decide on a payment"
+        POST "/api/admin/orders/{id}/payment", Permission::Staff(Right::Payments), &[], payments::PaymentDecision => OK staff_orders::StaffOrderView,
+        payments::decide, "Decide on a payment"
     ),
     private_file!(
         "/api/admin/orders/{id}/proof",

@@ -178,7 +178,14 @@ proptest! {
 #[test]
 fn a_refund_is_tried_under_one_key_until_it_is_done_or_given_up() {
     let late = paid(&order(OrderState::Expired), "pay_1");
-    let refund = Refund::new(&late, &late.payments[0], "owner", "", NOW);
+    let part = Part {
+        id: "pay_1".to_owned(),
+        amount: Paise(120_000),
+        by: "owner".to_owned(),
+        note: String::new(),
+        at: NOW,
+    };
+    let refund = Refund::new(&late, &late.payments[0], part);
     let mut tried = refund.clone();
     for _ in 0..retry::TRIES_MAX {
         assert!(tried.send_at.is_some());
@@ -191,4 +198,34 @@ fn a_refund_is_tried_under_one_key_until_it_is_done_or_given_up() {
     let done = refund.done(NOW);
     assert_eq!((done.send_at, done.unique_keys().len()), (None, 0));
     assert_eq!(done.clone().again(NOW), done);
+}
+
+#[test]
+fn no_more_is_sent_than_is_missing() {
+    let late = paid(&order(OrderState::Expired), "pay_1");
+    let part = Part {
+        id: "pay_1.1".to_owned(),
+        amount: Paise(40_000),
+        by: "owner".to_owned(),
+        note: String::new(),
+        at: NOW,
+    };
+    let refund = Refund {
+        before: Paise(30_000),
+        ..Refund::new(&late, &late.payments[0], part)
+    };
+    assert_eq!(refund.key(), "refund-pay_1.1");
+    for (went_back, missing) in [
+        (0, 40_000),
+        (30_000, 40_000),
+        // Somebody has sent a part of it by hand.
+        (50_000, 20_000),
+        (70_000, 0),
+    ] {
+        assert_eq!(
+            refund.missing(Paise(went_back)),
+            Paise(missing),
+            "{went_back}"
+        );
+    }
 }

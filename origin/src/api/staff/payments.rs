@@ -1,0 +1,127 @@
+//! What staff say to payments: that the money is there, that it is not, and that it goes back.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::orders::{changed, note_of, shown, to_be_changed};
+use super::{refunds, write_down};
+use crate::api::auth::wrong_field;
+use crate::api::body;
+use crate::api::error::ApiError;
+use crate::api::orders::conflict;
+use crate::api::response::Reply;
+use crate::api::routes::Call;
+use crate::commerce::money::{Paise, rupees};
+use crate::commerce::orders::{Order, OrderState, OrderStep};
+use crate::commerce::payments::{Payment, PaymentState};
+use crate::commerce::refunds::{Part, RefundRefusal, amount_of, id_of, step};
+
+/// What staff say to a payment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentDecision {
+    /// Which payment.
+    pub payment_id: String,
+    /// What is said.
+    pub decision: Decision,
+    /// With `refund`: how much goes back, from 1 to what is left of the payment; all that is left where it is absent. A part leaves
+    /// the order where it stands, and may go back at any time; what leaves nothing, only of an order that is called off or came back.
+    #[serde(default)]
+    pub amount_paise: Option<i64>,
+    /// Why; at most 500 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// What is said to a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// The money is there.
+    Approve,
+    /// It is not.
+    Reject,
+    /// It went back, all or a part; where it came through the gateway: it is sent back, and the order goes on when it is.
+    Refund,
+}
+
+/// What staff said beside their decision, and who said it.
+struct Said {
+    amount: Option<Paise>,
+    note: String,
+    by: String,
+}
+
+pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
+    let request: PaymentDecision = body::json(&call)?;
+    if request.amount_paise.is_some() && request.decision != Decision::Refund {
+        return Err(wrong_field("/amount_paise", "expected with refund only"));
+    }
+    let note = note_of(&request.note)?;
+    let (order, by) = to_be_changed(&call).await?;
+    let mut payments = order.payments.iter();
+    let payment = payments.find(|one| one.id == request.payment_id);
+    let payment = payment.ok_or(RefundRefusal::NoPayment)?;
+    let amount = request.amount_paise.map(Paise);
+    let said = Said { amount, note, by };
+    match request.decision {
+        Decision::Approve => {
+            let after = (PaymentState::Approved, OrderState::Confirmed);
+            judge(&call, &order, payment, after, said).await
+        }
+        Decision::Reject => {
+            let after = (PaymentState::Rejected, OrderState::AwaitingPayment);
+            judge(&call, &order, payment, after, said).await
+        }
+        Decision::Refund => send_back(&call, &order, payment, said).await,
+    }
+}
+
+/// The money is there, or it is not.
+async fn judge(
+    call: &Call,
+    order: &Order,
+    payment: &Payment,
+    (state, to): (PaymentState, OrderState),
+    said: Said,
+) -> Result<Reply, ApiError> {
+    if payment.state != PaymentState::Submitted {
+        let detail = "This payment was decided on already.".to_owned();
+        return Err(conflict("already_decided", detail));
+    }
+    let now = call.app.clock.now();
+    let mut step = OrderStep::to(to, now, said.by.clone(), said.note);
+    step.payment = Some(Payment {
+        state,
+        decided_by: Some(said.by),
+        ..payment.clone()
+    });
+    // Whoever was refused gets the whole window again.
+    step.expires_at = Some(now + call.app.config.commerce.payment_window());
+    changed(call, order, &step).await
+}
+
+/// Money went back, or goes back through the gateway. How much is written to the audit log, too.
+async fn send_back(
+    call: &Call,
+    order: &Order,
+    payment: &Payment,
+    said: Said,
+) -> Result<Reply, ApiError> {
+    let part = Part {
+        id: id_of(payment),
+        amount: amount_of(payment, said.amount)?,
+        by: said.by.clone(),
+        note: said.note,
+        at: call.app.clock.now(),
+    };
+    let step = step(order, &payment.id, &part, &said.by)?;
+    let amount = rupees(part.amount.0);
+    let entry = format!("refund of {amount} of order {}", order.number_text());
+    write_down(call, entry).await?;
+    if payment.by_gateway {
+        refunds::ask(call, order, payment, part).await?;
+        return shown(order);
+    }
+    changed(call, order, &step).await
+}
