@@ -49,7 +49,14 @@ pub(crate) async fn run(
     times.sort_unstable();
     let slow = times.get(times.len() * 99 / 100);
     let slow = slow.context("nobody was answered")?.as_micros();
-    println!("{} {}.{:02}ms", times.len(), slow / 1000, slow % 1000 / 10);
+    let found = format!(
+        "{} {}.{:02}ms\n",
+        times.len(),
+        slow / 1000,
+        slow % 1000 / 10
+    );
+    tokio::io::stdout().write_all(found.as_bytes()).await?;
+    tokio::io::stdout().flush().await?;
     Ok(())
 }
 

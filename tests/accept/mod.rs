@@ -7,6 +7,7 @@ mod hostile;
 mod http2;
 mod malformed;
 mod proxy_protocol;
+mod rapid_reset;
 mod starting;
 mod stopping;
 mod streams;
