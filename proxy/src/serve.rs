@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pingora::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
+use sd_notify::NotifyState;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -67,6 +68,7 @@ pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::R
         None => Ok(()),
     };
     if taken.is_ok() {
+        tell_supervisor(takes_over);
         let (leave, left) = watch::channel(false);
         let admin = serve_admin(bound.metrics, bound.admin, token, &live, &left);
         let sockets = bound.sockets.into_copies();
@@ -85,6 +87,17 @@ pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::R
     }
     tracing::info!("stopped");
     taken
+}
+
+/// Tells systemd, where it has started this, that it serves; and after an upgrade, that it is to look after this process from now
+/// on, not after the one before.
+fn tell_supervisor(takes_over: bool) {
+    let main = NotifyState::MainPid(std::process::id());
+    let said = [main, NotifyState::Ready];
+    let said = if takes_over { &said[..] } else { &said[1..] };
+    if let Err(error) = sd_notify::notify(said) {
+        tracing::warn!(%error, "NOTIFY_SOCKET: whoever started this does not hear that it serves");
+    }
 }
 
 async fn running_edge(config: &Config) -> anyhow::Result<Handed> {

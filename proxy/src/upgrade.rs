@@ -25,7 +25,9 @@ use tokio::task::JoinHandle;
 
 use crackers_shared::config_file::Problems;
 
+use crate::admit::mode::Mode;
 use crate::cache::purge::Applied;
+use crate::edge::Edge;
 use crate::live::Live;
 
 /// What both sides say; goes up when an older edge would misunderstand it.
@@ -80,8 +82,42 @@ struct Inheritance {
     names: Vec<String>,
     /// Upgrades that led to the running edge.
     generation: i64,
-    /// Addresses of origins that an operator has drained.
+    /// As it is before the next one serves.
+    #[serde(flatten)]
+    by_hand: ByHand,
+}
+
+/// What an operator has told the edge, and has to stay as it is.
+#[derive(Serialize, Deserialize)]
+struct ByHand {
+    /// Addresses of origins that get nothing new.
     drained: Vec<String>,
+    /// How far the shop is open; none, and the configuration says so, or an older edge that does not tell.
+    #[serde(default)]
+    mode: Option<Mode>,
+}
+
+impl ByHand {
+    /// What this edge was told.
+    fn of(edge: &Edge) -> Self {
+        let servers = edge.upstreams.groups.iter();
+        let servers = servers.flat_map(|group| &group.servers);
+        let drained = servers.filter(|server| server.drained.load(Ordering::Relaxed));
+        Self {
+            drained: drained.map(|server| server.address.clone()).collect(),
+            mode: edge.admit.switch.get(),
+        }
+    }
+
+    /// Lets this edge be told the same. An origin that its settings do not have needs no draining.
+    fn apply(&self, edge: &Edge) {
+        let servers = edge.upstreams.groups.iter();
+        for server in servers.flat_map(|group| &group.servers) {
+            let is_drained = self.drained.contains(&server.address);
+            server.drained.store(is_drained, Ordering::Relaxed);
+        }
+        edge.admit.switch.set(self.mode);
+    }
 }
 
 /// What the next edge says once it takes connections.
@@ -92,6 +128,8 @@ struct Serving {}
 #[derive(Serialize, Deserialize)]
 struct Left {
     applied: Applied,
+    /// As it is now that nobody can say anything more. An older edge does not tell.
+    by_hand: Option<ByHand>,
 }
 
 /// A running edge, as far as the next one is concerned.
@@ -165,12 +203,6 @@ async fn hand_over(stream: &UnixStream, running: &Running) -> anyhow::Result<()>
         bail!(why);
     }
     let edge = running.live.edge();
-    let servers = edge
-        .upstreams
-        .groups
-        .iter()
-        .flat_map(|group| &group.servers);
-    let drained = servers.filter(|server| server.drained.load(Ordering::Relaxed));
     let inheritance = Inheritance {
         names: running
             .sockets
@@ -178,7 +210,7 @@ async fn hand_over(stream: &UnixStream, running: &Running) -> anyhow::Result<()>
             .map(|(name, _)| name.clone())
             .collect(),
         generation: edge.metrics.generation.get(),
-        drained: drained.map(|server| server.address.clone()).collect(),
+        by_hand: ByHand::of(&edge),
     };
     let sockets = running.sockets.iter().map(|(_, socket)| socket);
     let sockets: Vec<_> = sockets
@@ -199,8 +231,12 @@ async fn let_go(stream: &UnixStream, running: Running) {
         // It bounds itself.
         let _ = task.await;
     }
-    let applied = running.live.edge().cache.applied();
-    if let Err(error) = link::send(stream, &Left { applied }, &[]).await {
+    let edge = running.live.edge();
+    let left = Left {
+        applied: edge.cache.applied(),
+        by_hand: Some(ByHand::of(&edge)),
+    };
+    if let Err(error) = link::send(stream, &left, &[]).await {
         tracing::error!("the next edge has gone: {error:#}");
     }
     tracing::info!("the next edge serves; finishing what is in flight");
@@ -259,10 +295,7 @@ impl Handed {
     pub fn begin(&self, live: &Live) {
         let edge = live.edge();
         edge.metrics.generation.set(self.inheritance.generation + 1);
-        for address in &self.inheritance.drained {
-            // One that the settings do not have any more needs no draining.
-            edge.upstreams.drain(address, true);
-        }
+        self.inheritance.by_hand.apply(&edge);
     }
 
     /// Tells the running edge that this one serves, and waits until nothing reaches that one any more. Purges may come
@@ -278,7 +311,11 @@ impl Handed {
         let (left, _) = link::receive::<Left>(&self.stream, 2 * AT_ONCE)
             .await
             .context(does_not)?;
-        live.edge().cache.begin_at(&left.applied);
+        let edge = live.edge();
+        edge.cache.begin_at(&left.applied);
+        if let Some(by_hand) = &left.by_hand {
+            by_hand.apply(&edge);
+        }
         Ok(())
     }
 }

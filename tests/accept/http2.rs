@@ -69,7 +69,12 @@ impl Place {
         Ok(stream)
     }
 
-    /// The same, spoken on as it should be.
+    /// Where the certificates are, and the files of its edge.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// A connection, spoken on as it should be.
     pub(super) async fn connect(&self) -> Result<Client> {
         let stream = self.stream().await?;
         let (send, connection) = h2::client::handshake(stream).await?;
@@ -79,8 +84,8 @@ impl Place {
 }
 
 pub(super) struct Client {
-    pub send: SendRequest<Bytes>,
-    pub ended: tokio::task::JoinHandle<Result<(), h2::Error>>,
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) ended: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
 pub(super) fn request(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<Request<()>> {

@@ -2,15 +2,18 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use crackers_tests::gated::Gated;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of, overlay};
-use crackers_tests::process::run;
+use crackers_tests::process::{Process, run};
 use crackers_tests::stack::{PATIENCE, Stack};
 use serde_json::{Value, json};
+
+use super::http2::{self, ask, request};
 
 const UPGRADE: [&str; 5] = ["--config", "lone.yaml", "--config", "own.yaml", "--upgrade"];
 
@@ -157,7 +160,15 @@ async fn a_next_edge_that_does_not_start_leaves_the_running_one_serving() -> Res
 async fn whoever_speaks_otherwise_gets_no_sockets_and_hears_why() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
     let edge = lone_edge_of(folder.path(), &overlay(origin.port), "")?;
-    let stream = UnixStream::connect(folder.path().join("data/edge-upgrade.sock"))?;
+    let file = folder.path().join("data/edge-upgrade.sock");
+    let begun = Instant::now();
+    // The edge listens there a moment after it listens for customers.
+    let stream = loop {
+        match UnixStream::connect(&file) {
+            Ok(stream) => break stream,
+            Err(error) => ensure!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
     stream.set_read_timeout(Some(PATIENCE))?;
     writeln!(&stream, "{}", json!({ "protocol": 99, "version": "9.9.9" }))?;
     let mut reply = String::new();
@@ -216,5 +227,112 @@ async fn purges_and_drained_origins_go_over_to_the_next_edge() -> Result<()> {
     })
     .await?;
     assert!(before.wait()?.success());
+    Ok(())
+}
+
+/// Asks the admin interface of an edge.
+async fn order(edge: &LoneEdge, folder: &Path, path: &str, body: &Value) -> Result<Value> {
+    let token = std::fs::read_to_string(folder.join("data/edge-admin.token"))?;
+    let url = format!("http://127.0.0.1:{}{path}", edge.admin);
+    let order = reqwest::Client::new().post(url).bearer_auth(token);
+    Ok(order.json(body).send().await?.json().await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_the_shop_is_open_stays_as_it_was_set_by_hand() -> Result<()> {
+    let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
+    let path = folder.path();
+    let mut edge = lone_edge_of(path, &overlay(origin.port), "")?;
+    origin.allow(10);
+    for (mode, status) in [
+        (json!("read_only"), 503),
+        (json!("maintenance"), 503),
+        (Value::Null, 200),
+    ] {
+        order(&edge, path, "/mode", &json!({ "mode": mode })).await?;
+        assert!(edge.upgrade(path).await?.wait()?.success());
+        let url = format!("http://127.0.0.1:{}/api/x", edge.port);
+        let answer = reqwest::Client::new().post(url).body("{}").send().await?;
+        assert_eq!(answer.status().as_u16(), status, "{mode}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http2_the_edge_before_says_goodbye_and_answers_every_stream() -> Result<()> {
+    let (place, origin) = (http2::Place::new()?, Gated::start()?);
+    let mut edge = place.edge_of(origin.port, "", "")?;
+    let [idle, reader, buyer] = [
+        place.connect().await?,
+        place.connect().await?,
+        place.connect().await?,
+    ];
+    let read = ask(&reader, request("GET", "/api/x", &[])?, b"");
+    let bought = ask(&buyer, request("POST", "/api/x", &[])?, b"{}");
+    let upgraded = async {
+        tokio::task::block_in_place(|| origin.wait_for(2))?;
+        let before = edge.upgrade(place.folder()).await?;
+        for client in [&idle, &reader, &buyer] {
+            is_told_to_go(client).await?;
+        }
+        // Whoever comes now is the next one's.
+        let fresh = place.connect().await?;
+        let (answer, _) = ask(&fresh, request("GET", "/health", &[])?, b"").await?;
+        ensure!(answer.status() == 200);
+        origin.allow(2);
+        anyhow::Ok((before, fresh))
+    };
+    let (read, bought, upgraded) = tokio::join!(read, bought, upgraded);
+    let (mut before, fresh) = upgraded.context("upgrading")?;
+    assert_eq!(read.context("a reader")?.0.status(), 200);
+    assert_eq!(bought.context("a buyer")?.0.status(), 200);
+    for client in [idle, reader, buyer] {
+        // Whether its own last frame still finds the edge is of no importance.
+        let _ = client.ended.await?;
+    }
+    assert!(before.wait()?.success());
+    assert!(!before.log().contains("cut off"), "{}", before.log());
+    let (answer, _) = ask(&fresh, request("GET", "/health", &[])?, b"").await?;
+    assert_eq!(answer.status(), 200);
+    Ok(())
+}
+
+/// Waits until a client may not begin another stream.
+async fn is_told_to_go(client: &http2::Client) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match client.send.clone().ready().await {
+            Err(_) => return Ok(()),
+            Ok(_) => ensure!(Instant::now() < deadline, "it was never told to go"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The next message to whoever has started a program.
+fn notified(socket: &UnixDatagram) -> Result<String> {
+    let mut message = [0; 256];
+    let length = socket.recv(&mut message)?;
+    Ok(String::from_utf8_lossy(&message[..length]).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_hears_which_process_serves_now() -> Result<()> {
+    let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
+    let path = folder.path();
+    let mut edge = lone_edge_of(path, &overlay(origin.port), "")?;
+    let file = path.join("notify.sock");
+    let socket = UnixDatagram::bind(&file)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let told = [("NOTIFY_SOCKET", file.to_str().context("no name")?)];
+    let mut next = Process::start_with("crackers-proxy", &UPGRADE, &told, path, "next")?;
+    let said = tokio::task::block_in_place(|| notified(&socket))?;
+    assert_eq!(said, format!("MAINPID={}\nREADY=1\n", next.id()));
+    assert!(edge.process.wait()?.success());
+    assert!(next.terminate()?.success());
+    // One that starts by itself is the main process already.
+    let _first = Process::start_with("crackers-proxy", &UPGRADE[..4], &told, path, "first")?;
+    let said = tokio::task::block_in_place(|| notified(&socket))?;
+    assert_eq!(said, "READY=1\n");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! An origin that answers when it is told to, and says what arrived in which order.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -84,17 +84,20 @@ impl Gated {
     }
 }
 
-fn serve(mut stream: TcpStream, gate: &(Mutex<State>, Condvar)) -> Result<()> {
+fn serve(stream: TcpStream, gate: &(Mutex<State>, Condvar)) -> Result<()> {
+    let mut stream = BufReader::new(stream);
     loop {
         let (line, length) = read_head(&mut stream)?;
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body)?;
+        match length {
+            Length::Known(length) => stream.read_exact(&mut vec![0; length])?,
+            Length::Chunked => read_chunks(&mut stream)?,
+        }
         let answer = if line.contains("/api/health/live") {
             DONE.to_owned()
         } else {
             pass(&line, gate)?
         };
-        stream.write_all(answer.as_bytes())?;
+        stream.get_mut().write_all(answer.as_bytes())?;
     }
 }
 
@@ -110,17 +113,39 @@ fn pass(line: &str, gate: &(Mutex<State>, Condvar)) -> Result<String> {
     Ok(state.answer.clone())
 }
 
+/// How long a body is.
+enum Length {
+    Known(usize),
+    Chunked,
+}
+
 /// The request line, without the version, and how long the body is.
-fn read_head(stream: &mut TcpStream) -> Result<(String, usize)> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
+fn read_head(stream: &mut BufReader<TcpStream>) -> Result<(String, Length)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        ensure!(stream.read_line(&mut head)? > 0, "closed after {head:?}");
     }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let head = head.to_ascii_lowercase();
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let length = match head.contains("transfer-encoding: chunked") {
+        true => Length::Chunked,
+        false => Length::Known(length.unwrap_or(0)),
+    };
     let line = head.split(" http/1.1").next().unwrap_or_default();
-    Ok((line.to_owned(), length.unwrap_or(0)))
+    Ok((line.to_owned(), length))
+}
+
+/// Chunks without trailers.
+fn read_chunks(stream: &mut BufReader<TcpStream>) -> Result<()> {
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim_end(), 16)?;
+        stream.read_exact(&mut vec![0; length + 2])?;
+        if length == 0 {
+            return Ok(());
+        }
+    }
 }

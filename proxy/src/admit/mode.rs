@@ -95,7 +95,7 @@ impl Config {
     }
 }
 
-/// What the admin interface says of the mode, until the program ends. All settings share one.
+/// What the admin interface says of the mode, through reloads and upgrades, until the program ends without one. All settings share it.
 #[derive(Debug, Default)]
 pub struct Switch(AtomicU8);
 

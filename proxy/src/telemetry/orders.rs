@@ -85,7 +85,7 @@ struct ModeRequest {
     mode: Option<Mode>,
 }
 
-/// Sets how far the shop is open, until the program ends or it is set anew.
+/// Sets how far the shop is open, until it is set anew, or the program ends and no other one takes over.
 ///
 /// # Errors
 /// As [`drain`].
