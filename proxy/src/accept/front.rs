@@ -97,10 +97,11 @@ pub(super) async fn serve(
                 }
                 continue;
             }
-            Err(Some(refusal)) => return refuse(connection, &edge, refusal).await,
+            Err(Some(refusal)) => return Box::pin(refuse(connection, &edge, refusal)).await,
             Err(None) => return,
         }
-        match proxied(connection, &edge, &proxy, &stop).await {
+        // In a box of its own, as whatever an idle connection has no room to keep for.
+        match Box::pin(proxied(connection, &edge, &proxy, &stop)).await {
             Some(same) => connection = same,
             None => return,
         }
@@ -142,7 +143,6 @@ async fn answer(
 ) -> bool {
     match next {
         Next::Hit(hit) => send(connection, edge, &hit).await,
-        // In a box of its own: a connection that waits for a request has no room to keep for it.
         Next::Plain(plain) => Box::pin(plain::answer(connection, edge, plain, stop)).await,
         Next::Pingora => true,
     }

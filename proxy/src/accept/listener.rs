@@ -222,17 +222,19 @@ async fn take(
         };
         let (live, proxy, stop) = (Arc::clone(&live), Arc::clone(&proxy), stop.clone());
         let (tls, places) = (listener.tls(), Arc::clone(&places));
+        // A connection's task is as large as the largest thing that it ever waits for: what is over soon, or is not plain HTTP/1,
+        // has boxes of its own.
         connections.spawn(async move {
             edge.metrics.connections.inc();
             let introduced = match is_introduced {
-                true => introduction(socket, &places, &edge).await,
+                true => Box::pin(introduction(socket, &places, &edge)).await,
                 false => Some((socket, None, None)),
             };
             if let Some((socket, client, _place_of_client)) = introduced {
-                let socket = with_tls(socket, tls, &edge).await;
+                let socket = Box::pin(with_tls(socket, tls, &edge)).await;
                 match socket.map(|socket| socket.on_behalf_of(client)) {
                     Some(socket) if socket.is_http2() => {
-                        http2::serve(socket, live, proxy, stop).await;
+                        Box::pin(http2::serve(socket, live, proxy, stop)).await;
                     }
                     Some(socket) => front::serve(socket, live, proxy, stop).await,
                     None => {}
