@@ -83,6 +83,7 @@ impl App {
             .with_context(|| format!("{} (api.session_keys_file)", keys_file.display()))?;
         let metrics = Metrics::new();
         let calls = &metrics.service_calls;
+        let questions = metrics.database_questions.clone();
         let redis = Redis::new(&config.services.redis, clock.clone(), metrics.redis.clone())?;
         let redis = redis.map(Arc::new);
         let shared = redis.clone();
@@ -107,7 +108,7 @@ impl App {
             shop: parking_lot::RwLock::default(),
             started: clock.now(),
             config,
-            database,
+            database: database.counted_by(questions),
             clock,
         })
     }

@@ -9,6 +9,7 @@ pub mod sqlite;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::IntCounterVec;
 
 use crate::commerce::categories::{Category, CategoryCount};
 use crate::commerce::changes::Change;
@@ -29,7 +30,14 @@ pub type Answer<T> = Result<T, DatabaseError>;
 
 /// Where the shop's data lives. Cheap to clone; clones share the pool.
 #[derive(Clone)]
-pub enum Database {
+pub struct Database {
+    engine: Engine,
+    counted_by: Option<IntCounterVec>,
+}
+
+/// One of the two.
+#[derive(Clone)]
+enum Engine {
     /// Embedded; nothing to install.
     Sqlite(sqlite::Sqlite),
     /// A replica set, a single-node one is enough.
@@ -70,10 +78,11 @@ macro_rules! questions {
             /// # Errors
             /// [`DatabaseError`]: see its variants.
             pub async fn $name(&self $(, $argument: $kind)*) -> Answer<$answer> {
-                match self {
-                    Self::Sqlite(database) => database.$name($($argument),*).await,
+                self.count(stringify!($name));
+                match &self.engine {
+                    Engine::Sqlite(database) => database.$name($($argument),*).await,
                     // On the heap: the driver's futures are large, and would make every handler's so.
-                    Self::Mongo(database) => Box::pin(database.$name($($argument),*)).await,
+                    Engine::Mongo(database) => Box::pin(database.$name($($argument),*)).await,
                 }
             })*
         }
@@ -232,27 +241,42 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`]: see its variants.
     pub async fn open(config: &settings::Config) -> Answer<Self> {
-        match config.kind {
-            settings::Kind::Sqlite => Ok(Self::Sqlite(sqlite::Sqlite::open(config).await?)),
-            settings::Kind::Mongodb => {
-                Ok(Self::Mongo(Box::pin(mongodb::Mongo::open(config)).await?))
-            }
+        let engine = match config.kind {
+            settings::Kind::Sqlite => Engine::Sqlite(sqlite::Sqlite::open(config).await?),
+            settings::Kind::Mongodb => Engine::Mongo(Box::pin(mongodb::Mongo::open(config)).await?),
+        };
+        Ok(Self {
+            engine,
+            counted_by: None,
+        })
+    }
+
+    /// Counts every question from now on, by its name, the label of this counter.
+    #[must_use]
+    pub fn counted_by(mut self, counter: IntCounterVec) -> Self {
+        self.counted_by = Some(counter);
+        self
+    }
+
+    fn count(&self, question: &str) {
+        if let Some(counter) = &self.counted_by {
+            counter.with_label_values(&[question]).inc();
         }
     }
 
     /// How much of the pool is in use.
     pub fn pool_use(&self) -> PoolUse {
-        match self {
-            Self::Sqlite(database) => database.pool_use(),
-            Self::Mongo(database) => database.pool_use(),
+        match &self.engine {
+            Engine::Sqlite(database) => database.pool_use(),
+            Engine::Mongo(database) => database.pool_use(),
         }
     }
 
     /// The word for this kind of database: `sqlite` or `mongodb`.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "sqlite",
-            Self::Mongo(_) => "mongodb",
+        match self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Mongo(_) => "mongodb",
         }
     }
 }

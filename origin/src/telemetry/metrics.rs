@@ -21,6 +21,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Connections refused because there were too many.
     pub connections_refused: IntCounter,
+    /// Handlers that panicked; each is a defect.
+    pub panics: IntCounter,
     /// Look-ups among the answers kept in memory, by outcome (`hit`, `miss`, `shared`: a miss that Redis met, `bypass`).
     pub answers: IntCounterVec,
     /// Questions to Redis by outcome (`answered`, `failed`, `left_alone`).
@@ -65,6 +67,9 @@ pub struct Metrics {
     pub search_products: IntGauge,
     /// Products and combos in memory for pricing.
     pub known_things: IntGauge,
+    /// Questions to the database, writes too, by name (`product_page`, `place_order`, …): many of one for one request are a list that
+    /// asks for each of its items.
+    pub database_questions: IntCounterVec,
     /// Seconds of one database question that a request waited for.
     pub database_ping_seconds: Histogram,
     /// Resident memory in bytes.
@@ -142,6 +147,10 @@ impl Metrics {
                 "crackers_origin_accept_connections_refused_total",
                 "Connections beyond the limit",
             ),
+            panics: counter(
+                "crackers_origin_accept_panics_total",
+                "Handlers that panicked",
+            ),
             answers: counters(
                 "crackers_origin_api_answers_total",
                 "Look-ups in memory",
@@ -214,6 +223,11 @@ impl Metrics {
                 "crackers_origin_commerce_known_things",
                 "Products, bundles and gift boxes in memory for pricing",
             ),
+            database_questions: counters(
+                "crackers_origin_database_questions_total",
+                "Questions to the database",
+                &["question"],
+            ),
             database_ping_seconds: registered!(registry, Histogram::with_opts(ping)),
             memory_bytes: gauge("crackers_origin_telemetry_memory_bytes", "Resident memory"),
             uptime_seconds: gauge(
@@ -255,6 +269,10 @@ mod tests {
         metrics.mails.with_label_values(&["sent"]).inc();
         metrics.staff_log_ins.with_label_values(&["begun"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();
+        metrics
+            .database_questions
+            .with_label_values(&["ping"])
+            .inc();
         metrics.refunds.with_label_values(&["sent"]).inc();
         metrics
             .service_calls
