@@ -9,6 +9,7 @@ use serde_json::json;
 use super::accounts::LoggedIn;
 use super::both_databases::on_mongodb;
 use super::orders::selling;
+use super::proofs::ordered;
 use super::staff::{Desk, PASSWORD};
 
 /// Asks for a code, and waits until the mail was read; the server refuses it then, so that it goes on waiting.
@@ -84,3 +85,60 @@ async fn a_stolen_database_lets_nobody_in_on_sqlite() -> Result<()> {
 async fn a_stolen_database_lets_nobody_in_on_mongodb() -> Result<()> {
     on_mongodb(a_stolen_database).await
 }
+
+/// Whoever was given a way to follow an order sees how it stands, and nothing of who ordered, where it goes and what staff think.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_tracks_an_order_is_told_neither_notes_nor_address() -> Result<()> {
+    let shop = &selling("", 1).await?;
+    let desk = Desk::open(shop).await?;
+    let token = ordered(shop, "a-key-of-the-client-1").await?;
+    let track = format!("/api/track/{token}");
+    let paid = json!({ "reference": "UTR123456" });
+    let pay = format!("{track}/payment");
+    assert_eq!(shop.post(&pay, &paid, &[]).await?.status, 200);
+    let found = desk.get("/api/admin/orders").await?;
+    let id = found["items"][0]["id"].as_str().context("no order")?;
+    let path = format!("/api/admin/orders/{id}");
+    let order = desk.get(&path).await?;
+    let said = json!({ "payment_id": order["payments"][0]["id"], "decision": "reject", "note": "looks like a forgery" });
+    let etag = format!("\"{}\"", order["version"]);
+    let address = format!("{path}/payment");
+    let rejected = desk.ask("POST", &address, Some(&said), &etag).await?;
+    assert_eq!(rejected.status, 200, "{}", rejected.json()?);
+    let off = json!({ "state": "cancelled", "note": "a troublesome customer" });
+    let address = format!("{path}/step");
+    let off = desk
+        .ask("POST", &address, Some(&off), rejected.field("etag"))
+        .await?;
+    assert_eq!(off.status, 200, "{}", off.json()?);
+
+    let order = desk.get(&path).await?.to_string();
+    let contact = json!({ "number": "CR000001", "contact": "98765 43210" });
+    for told in [
+        shop.get(&track).await?,
+        shop.post("/api/orders/track", &contact, &[]).await?,
+        shop.post(&format!("{track}/cancel"), &json!({}), &[])
+            .await?,
+    ] {
+        let text = String::from_utf8_lossy(&told.body);
+        for private in PRIVATE {
+            assert!(order.contains(private), "staff see {private}: {order}");
+            assert!(!text.contains(private), "{private}: {text}");
+        }
+    }
+    Ok(())
+}
+
+/// What the order of this test holds that is nobody else's business.
+const PRIVATE: &[&str] = &[
+    "looks like a forgery",
+    "a troublesome customer",
+    "owner@example.in",
+    "meena@example.in",
+    "9876543210",
+    "Meena",
+    "Main Street",
+    "Sivakasi",
+    "626123",
+    "UTR123456",
+];
