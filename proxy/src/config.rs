@@ -66,6 +66,7 @@ pub const NEED_RESTART: &[&str] = &[
     "telemetry.log_format",
     "telemetry.metrics_listen",
     "telemetry.admin_listen",
+    "telemetry.admin_listen_unix",
     "telemetry.admin_token_file",
     "telemetry.access_log.enabled",
     "telemetry.access_log.file",

@@ -22,16 +22,18 @@ use crate::config::Config;
 use crate::edge::Edge;
 use crate::live::{Live, Load};
 use crate::phases::Phases;
-use crate::telemetry::admin::{self, Role};
+use crate::telemetry::admin::{self, Door, Role};
 use crate::upgrade::{self, Handed, Running};
 
 /// All that listens.
 struct Bound {
     shop: Vec<Listener>,
     metrics: TcpListener,
-    admin: TcpListener,
-    /// For the next edge, and the file that it listens on.
-    upgrades: Option<(UnixListener, PathBuf)>,
+    admin: Vec<Door>,
+    /// For the next edge.
+    upgrades: Option<UnixListener>,
+    /// Socket files that belong to this edge until another one takes over.
+    files: Vec<PathBuf>,
     sockets: Sockets,
 }
 
@@ -73,7 +75,7 @@ pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::R
         let admin = serve_admin(bound.metrics, bound.admin, token, &live, &left);
         let sockets = bound.sockets.into_copies();
         let running = Running {
-            live,
+            live: Arc::clone(&live),
             sockets,
             leave,
             admin,
@@ -81,6 +83,12 @@ pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::R
         let offered = tokio::spawn(offer(bound.upgrades, running, stop, ask_to_stop));
         serving.await?;
         offered.await?;
+        if !live.is_handed_over() {
+            // Left behind they would be taken for leftovers at the next start.
+            for file in bound.files {
+                let _ = std::fs::remove_file(file);
+            }
+        }
     } else {
         ask_to_stop.send_replace(true);
         serving.await?;
@@ -118,19 +126,27 @@ async fn bind(
         config.telemetry.admin_listen.to_string(),
     );
     let metrics = sockets.tcp(&metrics, "telemetry.metrics_listen").await?;
-    let admin = sockets.tcp(&admin, "telemetry.admin_listen").await?;
-    let upgrades = match config.accept.upgrade.socket.clone() {
-        None => None,
-        Some(path) => {
-            let bound = sockets.unix(&path, "accept.upgrade.socket").await?;
-            Some((bound, path))
-        }
-    };
+    let mut admin = vec![Door::Tcp(
+        sockets.tcp(&admin, "telemetry.admin_listen").await?,
+    )];
+    let mut files = Vec::new();
+    if let Some(path) = config.telemetry.admin_listen_unix.clone() {
+        let key = "telemetry.admin_listen_unix";
+        admin.push(Door::Unix(sockets.private_unix(&path, key).await?));
+        files.push(path);
+    }
+    let mut upgrades = None;
+    if let Some(path) = config.accept.upgrade.socket.clone() {
+        let key = "accept.upgrade.socket";
+        upgrades = Some(sockets.private_unix(&path, key).await?);
+        files.push(path);
+    }
     Ok(Bound {
         shop,
         metrics,
         admin,
         upgrades,
+        files,
         sockets,
     })
 }
@@ -149,35 +165,34 @@ fn proxy(live: &Arc<Live>) -> HttpProxy<Phases> {
 
 fn serve_admin(
     metrics: TcpListener,
-    admin: TcpListener,
+    admin: Vec<Door>,
     token: Arc<str>,
     live: &Arc<Live>,
     leave: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
-    let both = [(metrics, Role::Metrics), (admin, Role::Admin(token))];
-    let both = both.into_iter().map(|(listener, role)| {
+    let metrics = [(Door::Tcp(metrics), Role::Metrics)];
+    let admin = admin
+        .into_iter()
+        .map(|door| (door, Role::Admin(Arc::clone(&token))));
+    let all = metrics.into_iter().chain(admin).map(|(door, role)| {
         let (live, leave) = (Arc::clone(live), leave.clone());
-        tokio::spawn(admin::serve(listener, role, live, leave))
+        tokio::spawn(admin::serve(door, role, live, leave))
     });
-    both.collect()
+    all.collect()
 }
 
 /// Waits for the next edge, and stops when it serves.
 async fn offer(
-    upgrades: Option<(UnixListener, PathBuf)>,
+    upgrades: Option<UnixListener>,
     running: Running,
     stop: watch::Receiver<bool>,
     ask_to_stop: Arc<watch::Sender<bool>>,
 ) {
-    let Some((listener, path)) = upgrades else {
-        return;
-    };
-    if upgrade::offer(listener, running, stop).await {
+    if let Some(listener) = upgrades
+        && upgrade::offer(listener, running, stop).await
+    {
         ask_to_stop.send_replace(true);
-        return;
     }
-    // Left behind it would be taken for a leftover at the next start.
-    let _ = std::fs::remove_file(path);
 }
 
 fn listen_to_signals(live: &Arc<Live>, stop: &Arc<watch::Sender<bool>>) -> anyhow::Result<()> {

@@ -1,7 +1,11 @@
 //! The admin interface of the edge.
 
-use anyhow::Result;
-use crackers_tests::stack::Stack;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use crackers_tests::raw::exchange_unix;
+use crackers_tests::stack::{Setup, Stack};
 use serde_json::{Value, json};
 
 /// Carries the tags `category:rockets` and `categories`; the other one only the latter.
@@ -80,5 +84,56 @@ async fn the_edge_says_how_it_is_without_asking_an_origin() -> Result<()> {
     let status: Value = status.send().await?.json().await?;
     assert!(status["memory_bytes"].as_u64() > Some(0), "{status}");
     assert_eq!(status["groups"][0]["name"], "origin");
+    Ok(())
+}
+
+/// Asks for the status over a socket file; the status of the answer.
+fn status_over(file: &Path, token: &str) -> Result<u16> {
+    let request = format!(
+        "GET /status HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    let (answer, _) = exchange_unix(file, request.as_bytes())?;
+    let status = answer.split(' ').nth(1).context("no status")?;
+    Ok(status.parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edge_is_steered_and_told_of_changes_over_a_private_socket_file() -> Result<()> {
+    let mut shop = Stack::of(Setup {
+        edge: "telemetry: {admin_listen_unix: data/edge-admin.sock}\n",
+        origin: "outbox: {edges: [{url: 'unix:data/edge-admin.sock', token_file: data/edge-admin.token}]}\n",
+        ..Setup::default()
+    })
+    .await?;
+    let (file, token) = (
+        shop.folder.path().join("data/edge-admin.sock"),
+        shop.admin_token()?,
+    );
+    for next in [true, false] {
+        let mode = std::fs::metadata(&file)?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(status_over(&file, "wrong")?, 401);
+        assert_eq!(status_over(&file, &token)?, 200);
+        let product = shop.get("/api/products?limit=1").await?.json()?["items"][0].clone();
+        let (id, sku) = (product["id"].as_str(), product["sku"].as_str());
+        let path = format!("/api/products/{}", id.context("no id")?);
+        shop.get(&path).await?;
+        let paise = if next { 11100 } else { 22200 };
+        shop.command(&[
+            "product",
+            "set-price",
+            sku.context("no SKU")?,
+            &paise.to_string(),
+        ])?;
+        shop.wait_for("the edge is told of the price", async || {
+            Ok(shop.get(&path).await?.json()?["price"]["amount_paise"] == paise)
+        })
+        .await?;
+        if next {
+            assert!(shop.upgrade_edge().await?.wait()?.success());
+        }
+    }
+    assert!(shop.edge.terminate()?.success());
+    assert!(!file.exists());
     Ok(())
 }

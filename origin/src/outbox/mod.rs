@@ -4,6 +4,7 @@
 //! who waits for a product, [`stock_alerts`] to staff whose stocks fall.
 
 mod back_in_stock;
+mod edge_link;
 mod expire;
 mod follow;
 mod mail;
@@ -48,7 +49,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
-    /// Its address, for example `http://127.0.0.1:9146`.
+    /// Its address, for example `http://127.0.0.1:9146`, or its socket file, for example `unix:/run/crackers/admin.sock`.
     pub url: String,
     /// The file with its bearer token; read again for every message.
     pub token_file: PathBuf,
@@ -68,9 +69,9 @@ impl Config {
         }
         for (index, edge) in self.edges.iter().enumerate() {
             problems.require(
-                edge.url.starts_with("http://"),
+                edge.url.starts_with("http://") || edge.url.starts_with("unix:"),
                 format!("{path}.edges.{index}.url"),
-                "must begin with http:// (the admin interface listens on the loopback or a private network)",
+                "must begin with http:// (the admin interface listens on the loopback or a private network) or unix:",
             );
         }
     }

@@ -3,47 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::edge_link::{EdgeLink, Purge};
 use super::wake::next_look;
 use super::{Edge, still_running};
 use crate::app::App;
 
-/// What an edge says of itself is small.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-#[derive(Serialize)]
-struct Purge<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    database_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<i64>,
-    tags: Vec<String>,
-}
-
-/// The last purge an edge has applied.
-#[derive(Deserialize)]
-struct Applied {
-    database_id: Option<String>,
-    sequence: i64,
-}
-
 /// Tells the edge until asked to stop. Where it stands is asked of the edge itself: it may have restarted.
 pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<bool>) {
     let config = &app.config.outbox;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let link = Link {
-        client,
-        edge,
-        timeout: Duration::from_millis(config.purge_timeout_ms),
-    };
+    let link = EdgeLink::new(edge, Duration::from_millis(config.purge_timeout_ms));
     let shortest = Duration::from_millis(config.poll_interval_ms);
     let longest = Duration::from_millis(config.purge_backoff_max_ms).max(shortest);
     let (mut pause, mut told) = (shortest, None);
@@ -78,7 +48,7 @@ pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<boo
 }
 
 /// Sends what the edge has not heard; returns up to where it has now.
-async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> {
+async fn tell(app: &App, link: &EdgeLink, told: Option<i64>) -> anyhow::Result<i64> {
     let database_id = app.database.database_id().await?;
     let mut sequence = match told {
         Some(sequence) => sequence,
@@ -141,52 +111,4 @@ async fn tell(app: &App, link: &Link, told: Option<i64>) -> anyhow::Result<i64> 
         sequence = up_to;
     }
     Ok(sequence)
-}
-
-/// The way to one edge.
-struct Link {
-    client: Client<HttpConnector, Full<Bytes>>,
-    edge: Edge,
-    timeout: Duration,
-}
-
-impl Link {
-    async fn applied(&self) -> anyhow::Result<Applied> {
-        let body = self.send(Method::GET, Bytes::new()).await?;
-        serde_json::from_slice(&body).context("its answer is not what an edge says")
-    }
-
-    async fn purge(&self, purge: &Purge<'_>) -> anyhow::Result<()> {
-        self.send(Method::POST, serde_json::to_vec(purge)?.into())
-            .await
-            .map(drop)
-    }
-
-    async fn send(&self, method: Method, body: Bytes) -> anyhow::Result<Bytes> {
-        let file = &self.edge.token_file;
-        let token = tokio::fs::read_to_string(file)
-            .await
-            .with_context(|| file.display().to_string())?;
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}/purge", self.edge.url))
-            .header(header::AUTHORIZATION, format!("Bearer {}", token.trim()))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let exchange = async {
-            let response = self.client.request(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-                .collect()
-                .await;
-            let Ok(body) = body else {
-                bail!("its answer is too long or broke off")
-            };
-            ensure!(status.is_success(), "it answered {status}");
-            Ok(body.to_bytes())
-        };
-        tokio::time::timeout(self.timeout, exchange)
-            .await
-            .context("it did not answer in time")?
-    }
 }

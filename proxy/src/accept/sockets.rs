@@ -1,12 +1,16 @@
 //! Sockets that listen: those that the edge before this one has handed over, and others bound anew.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixSocket};
+
+/// Connections to a socket file that may wait to be taken; the system has its own limit, too.
+const BACKLOG: u32 = 1024;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +81,31 @@ impl Sockets {
         path: &Path,
         key: &'static str,
     ) -> Result<UnixListener, BindError> {
+        self.file(path, key, None).await
+    }
+
+    /// The same for a file that only the owner may open, and root.
+    ///
+    /// # Errors
+    /// As for [`Sockets::tcp`].
+    pub async fn private_unix(
+        &mut self,
+        path: &Path,
+        key: &'static str,
+    ) -> Result<UnixListener, BindError> {
+        self.file(path, key, Some(0o600)).await
+    }
+
+    async fn file(
+        &mut self,
+        path: &Path,
+        key: &'static str,
+        mode: Option<u32>,
+    ) -> Result<UnixListener, BindError> {
         let name = path.display().to_string();
         let bound = match self.handed.remove(&name) {
             Some(socket) => UnixListener::from_std(socket.into()),
-            None => bind_unix(path).await,
+            None => bind_unix(path, mode).await,
         };
         let noted = bound.and_then(|bound| self.note(&name, bound));
         noted.map_err(|source| BindError::new(name, key, source))
@@ -99,19 +124,29 @@ impl Sockets {
 }
 
 /// Binds a socket file; a socket that nobody listens on any more is a leftover and goes.
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+async fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    match UnixListener::bind(path) {
+    match listen_unix(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
             if !is_socket || tokio::net::UnixStream::connect(path).await.is_ok() {
                 return Err(error);
             }
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)
+            listen_unix(path, mode)
         }
         other => other,
     }
+}
+
+/// Nobody can connect before it listens, so nobody comes in before the file has its mode.
+fn listen_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    socket.listen(BACKLOG)
 }

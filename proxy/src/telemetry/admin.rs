@@ -17,8 +17,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 
 use crackers_shared::{memory, request_id};
@@ -69,23 +70,35 @@ pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
     Ok(token.into())
 }
 
+/// Where those who steer come in.
+pub enum Door {
+    /// An address.
+    Tcp(TcpListener),
+    /// A socket file.
+    Unix(UnixListener),
+}
+
+impl Door {
+    async fn accept(&self) -> std::io::Result<Either<TcpStream, UnixStream>> {
+        match self {
+            Self::Tcp(listener) => Ok(Either::Left(listener.accept().await?.0)),
+            Self::Unix(listener) => Ok(Either::Right(listener.accept().await?.0)),
+        }
+    }
+}
+
 /// How long whoever is being answered may take when another edge takes over.
 const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Serves until `leave` turns true and the last answer is given.
-pub async fn serve(
-    listener: TcpListener,
-    role: Role,
-    live: Arc<Live>,
-    mut leave: watch::Receiver<bool>,
-) {
+pub async fn serve(door: Door, role: Role, live: Arc<Live>, mut leave: watch::Receiver<bool>) {
     let connections = TaskTracker::new();
     loop {
         let taken = tokio::select! {
-            taken = listener.accept() => taken,
+            taken = door.accept() => taken,
             () = asked_to_leave(&mut leave) => break,
         };
-        let Ok((stream, _)) = taken else {
+        let Ok(stream) = taken else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -111,7 +124,7 @@ pub async fn serve(
             }
         });
     }
-    drop(listener);
+    drop(door);
     connections.close();
     connections.wait().await;
 }

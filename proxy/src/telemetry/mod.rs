@@ -30,6 +30,8 @@ pub struct Config {
     pub metrics_listen: SocketAddr,
     /// Where the edge is steered from; never a public address.
     pub admin_listen: SocketAddr,
+    /// A socket file on which it is steered, too, by its own account and root only.
+    pub admin_listen_unix: Option<PathBuf>,
     /// The file with the bearer token of the admin interface; made, readable by its owner only, when it is missing.
     pub admin_token_file: PathBuf,
     /// One JSON line a request.
