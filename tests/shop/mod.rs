@@ -5,6 +5,7 @@ mod accounts;
 mod asking;
 mod both_databases;
 mod carts;
+mod counters;
 mod exhaustion;
 mod gateway;
 mod kills;
