@@ -31,6 +31,7 @@ mod staff;
 mod staff_accounts;
 mod stale_memory;
 mod storage;
+mod strays;
 mod walks;
 
 use std::collections::BTreeSet;

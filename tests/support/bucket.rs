@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crackers_shared::request_id::hexadecimal;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Method, Request};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 pub use crate::peer::Mood;
@@ -18,13 +19,18 @@ const KEY: (&str, &str) = ("the-key-of-the-shop", "the secret/of+the shop");
 const REGION: &str = "ap-south-1";
 const NAME: &str = "pictures-of-the-shop";
 
+struct Object {
+    body: Bytes,
+    put_at: Timestamp,
+}
+
 #[derive(Default)]
 struct State {
     moods: VecDeque<Mood>,
     is_down: bool,
     requests: u32,
     forged: u32,
-    objects: BTreeMap<String, Bytes>,
+    objects: BTreeMap<String, Object>,
 }
 
 /// The bucket.
@@ -66,6 +72,15 @@ impl Bucket {
         lock(&self.state).is_down = is_down;
     }
 
+    /// Puts an object there that was written so many hours ago, or takes one that is there for as old.
+    pub fn put_old(&self, key: &str, hours: i64) {
+        let put_at = Timestamp::now() - SignedDuration::from_hours(hours);
+        let mut state = lock(&self.state);
+        let before = state.objects.remove(key);
+        let body = before.map_or_else(Bytes::new, |object| object.body);
+        put(&mut state, key, body, put_at);
+    }
+
     /// The keys of all objects, in order.
     pub fn keys(&self) -> Vec<String> {
         lock(&self.state).objects.keys().cloned().collect()
@@ -105,11 +120,12 @@ fn carry_out(state: &Mutex<State>, request: &Request<Bytes>) -> (u16, Bytes) {
     };
     match *request.method() {
         Method::PUT => {
-            state.objects.insert(key.to_owned(), request.body().clone());
+            put(&mut state, key, request.body().clone(), Timestamp::now());
             (200, Bytes::new())
         }
+        Method::GET if key.is_empty() => (200, list(&state, request).into()),
         Method::GET => match state.objects.get(key) {
-            Some(body) => (200, body.clone()),
+            Some(object) => (200, object.body.clone()),
             None => (
                 404,
                 Bytes::from_static(b"<Error><Code>NoSuchKey</Code></Error>"),
@@ -121,6 +137,35 @@ fn carry_out(state: &Mutex<State>, request: &Request<Bytes>) -> (u16, Bytes) {
         }
         _ => (405, Bytes::new()),
     }
+}
+
+fn put(state: &mut State, key: &str, body: Bytes, put_at: Timestamp) {
+    let object = Object { body, put_at };
+    state.objects.insert(key.to_owned(), object);
+}
+
+/// Objects in order of their keys, but for those in folders, two at a time: everybody has to come back.
+fn list(state: &State, request: &Request<Bytes>) -> String {
+    let query = request.uri().query().unwrap_or_default();
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let after = pairs.find(|(name, _)| *name == "start-after");
+    let after = after.map_or("", |(_, value)| value);
+    let own = state.objects.iter();
+    let own = own.filter(|(key, _)| key.as_str() > after && !key.contains('/'));
+    let own: Vec<_> = own.take(3).collect();
+    let listed = own.iter().take(2).map(|(key, object)| {
+        let at = object.put_at;
+        format!("<Contents><Key>{key}</Key><LastModified>{at}</LastModified></Contents>")
+    });
+    let more = if own.len() > 2 {
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>"
+    } else {
+        "<IsTruncated>false</IsTruncated>"
+    };
+    format!(
+        "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>{NAME}</Name>{}{more}</ListBucketResult>",
+        listed.collect::<String>()
+    )
 }
 
 /// Whether the query holds the signature that the specification asks for, over this very request.

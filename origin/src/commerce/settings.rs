@@ -19,6 +19,10 @@ pub struct Config {
     pub known_things_max: u64,
     /// How long pictures of payments are kept once nobody looks at them any more, in seconds.
     pub proofs_kept_seconds: u32,
+    /// How old a private file is removed that the database knows nothing of, in seconds; 0 keeps them all.
+    pub stray_files_kept_seconds: u32,
+    /// How often such files are looked for, in milliseconds.
+    pub stray_files_interval_ms: u64,
 }
 
 impl Config {
@@ -30,6 +34,12 @@ impl Config {
     /// How long pictures of payments are kept once nobody looks at them any more.
     pub fn proofs_kept(&self) -> jiff::SignedDuration {
         jiff::SignedDuration::from_secs(self.proofs_kept_seconds.into())
+    }
+
+    /// How old a private file is removed that the database knows nothing of; `None` where they are kept.
+    pub fn stray_files_kept(&self) -> Option<jiff::SignedDuration> {
+        let seconds = self.stray_files_kept_seconds;
+        (seconds > 0).then(|| jiff::SignedDuration::from_secs(seconds.into()))
     }
 
     /// Reports impossible values under `path`.
@@ -47,6 +57,11 @@ impl Config {
         problems.require(
             self.expiry_interval_ms > 0,
             format!("{path}.expiry_interval_ms"),
+            "must be at least 1",
+        );
+        problems.require(
+            self.stray_files_interval_ms > 0,
+            format!("{path}.stray_files_interval_ms"),
             "must be at least 1",
         );
     }

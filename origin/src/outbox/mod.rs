@@ -1,7 +1,7 @@
 //! Stage `outbox`: what is owed to others after a write. Follows the `changes` sequence, whichever process wrote to it:
 //! [`follow`] brings this process's memory up to date, [`purge`] tells the edges; [`expire`] frees what was not paid; [`mail`] sends
 //! mails, [`refunds`] sends money back, [`order_mails`] owes mails to customers whose orders went a step on, [`back_in_stock`] to
-//! who waits for a product, [`stock_alerts`] to staff whose stocks fall.
+//! who waits for a product, [`stock_alerts`] to staff whose stocks fall; [`strays`] removes private files that nothing names.
 
 mod back_in_stock;
 mod edge_link;
@@ -13,6 +13,7 @@ mod proofs;
 mod purge;
 mod refunds;
 mod stock_alerts;
+mod strays;
 mod wake;
 
 use std::path::PathBuf;
@@ -98,6 +99,7 @@ pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
     tokio::spawn(follow::let_listeners_go(Arc::clone(app), stop.clone()));
     tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
     tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
+    tokio::spawn(strays::run(Arc::clone(app), stop.clone()));
     tokio::spawn(refunds::run(Arc::clone(app), stop.clone()));
     tokio::spawn(order_mails::run(Arc::clone(app), stop.clone()));
     for edge in &app.config.outbox.edges {

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub gateway_payments: IntCounterVec,
     /// Refunds handed to the gateway, by outcome (`sent`, `failed`).
     pub refunds: IntCounterVec,
+    /// Old private files that nothing names, by outcome (`removed`, `failed`).
+    pub stray_files: IntCounterVec,
     /// Entries between the sequence and what the slowest edge has applied.
     pub purge_lag: IntGauge,
     /// Products in the search index.
@@ -209,6 +211,11 @@ impl Metrics {
                 "Refunds handed to the gateway",
                 &["outcome"],
             ),
+            stray_files: counters(
+                "crackers_origin_outbox_stray_files_total",
+                "Old private files that nothing names",
+                &["outcome"],
+            ),
             purges: counters(
                 "crackers_origin_outbox_purges_total",
                 "Purge messages",
@@ -269,6 +276,7 @@ mod tests {
         metrics.mails.with_label_values(&["sent"]).inc();
         metrics.staff_log_ins.with_label_values(&["begun"]).inc();
         metrics.purges.with_label_values(&["sent"]).inc();
+        metrics.stray_files.with_label_values(&["removed"]).inc();
         metrics
             .database_questions
             .with_label_values(&["ping"])

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use prometheus::IntCounterVec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,27 @@ const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Characters of an unguessable id, which every name begins with.
 const STEM_LENGTH: usize = 25;
 
+/// The most files of a page.
+const PAGE_MAX: usize = 1000;
+
+/// A private file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateFile {
+    /// Its name.
+    pub name: String,
+    /// When it was written.
+    pub written_at: Timestamp,
+}
+
+/// Private files in order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most a thousand.
+    pub files: Vec<PrivateFile>,
+    /// The name that the next page comes after; `None` on the last one.
+    pub next: Option<String>,
+}
+
 /// Where files are kept.
 pub enum Objects {
     /// In a folder.
@@ -146,6 +168,17 @@ impl Objects {
         }
     }
 
+    /// A page of the private files whose names come after one; all of them come after an empty one.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn private(&self, after: String) -> io::Result<Page> {
+        match self {
+            Self::Disk(folder) => disk::private(folder, after).await,
+            Self::S3(bucket) => bucket.private(after).await,
+        }
+    }
+
     /// Removes a file that nothing names any more. One that cannot be removed is only space, and said in the log.
     pub async fn discard(&self, room: Room, name: &str) {
         if let Err(error) = self.remove(room, name).await {
@@ -175,6 +208,33 @@ mod tests {
         objects.remove(Room::Private, &name).await.unwrap();
         objects.remove(Room::Private, &name).await.unwrap();
         assert_eq!(objects.get(Room::Private, &name).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn private_files_are_listed_in_pages_each_once_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::Disk(folder.path().join("new"));
+        assert_eq!(
+            objects.private(String::new()).await.unwrap(),
+            Page::default()
+        );
+        let names: Vec<_> = (0..PAGE_MAX + 5)
+            .map(|number| format!("{number:025}"))
+            .collect();
+        std::fs::create_dir_all(folder.path().join("new/public")).unwrap();
+        for name in names
+            .iter()
+            .map(String::as_str)
+            .chain(["other", "00.unfinished"])
+        {
+            std::fs::write(folder.path().join("new").join(name), "proof").unwrap();
+        }
+        let first = objects.private(String::new()).await.unwrap();
+        let second = objects.private(first.next.unwrap()).await.unwrap();
+        assert_eq!((first.files.len(), second.next), (PAGE_MAX, None));
+        let listed = first.files.iter().chain(&second.files);
+        let listed: Vec<_> = listed.map(|file| file.name.clone()).collect();
+        assert_eq!(listed, names);
     }
 
     #[tokio::test]

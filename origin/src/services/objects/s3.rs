@@ -9,14 +9,14 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use prometheus::IntCounterVec;
-use rusty_s3::actions::{DeleteObject, GetObject, PutObject};
+use rusty_s3::actions::{DeleteObject, GetObject, ListObjectsV2, PutObject};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::{clock::Clock, config_file::Problems};
 
-use super::FILE_BYTES_MAX;
+use super::{FILE_BYTES_MAX, PAGE_MAX, Page, PrivateFile, Room};
 use crate::services::caller::{self, Caller};
 use crate::services::secret::Secret;
 
@@ -118,6 +118,37 @@ impl S3 {
             return Ok(());
         }
         good(&answer)
+    }
+
+    /// Private files in order of their names, after one of them.
+    pub(super) async fn private(&self, after: String) -> io::Result<Page> {
+        let mut asked = ListObjectsV2::new(&self.bucket, Some(&self.credentials));
+        asked.with_max_keys(PAGE_MAX);
+        // Public ones lie in a folder of their own.
+        asked.with_delimiter("/");
+        if !after.is_empty() {
+            asked.with_start_after(after);
+        }
+        let url = asked.sign(GOOD_FOR);
+        let answer = self.ask(Method::GET, url.as_str(), Bytes::new()).await?;
+        good(&answer)?;
+        let text = std::str::from_utf8(answer.body()).map_err(io::Error::other)?;
+        let listed = ListObjectsV2::parse_response(text).map_err(io::Error::other)?;
+        let last = listed.contents.last().map(|object| object.key.clone());
+        let mut files = Vec::new();
+        for object in listed.contents {
+            let written_at = object.last_modified.as_deref().map(str::parse);
+            let written_at = written_at.and_then(Result::ok);
+            // One that says no time is never old.
+            if let Some(written_at) = written_at
+                && Room::Private.key(&object.key).is_some()
+            {
+                let name = object.key;
+                files.push(PrivateFile { name, written_at });
+            }
+        }
+        let next = last.filter(|_| listed.next_continuation_token.is_some());
+        Ok(Page { files, next })
     }
 
     async fn ask(&self, method: Method, url: &str, body: Bytes) -> io::Result<Response<Bytes>> {
