@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::TcpStream;
 
 use anyhow::Result;
+use crackers_tests::lone_edge::{lone_edge_with, raw_origin};
 use crackers_tests::raw::{exchange, exchange_unix};
 use crackers_tests::stack::{PATIENCE, Setup, Stack};
 
@@ -106,5 +107,28 @@ async fn one_address_gets_only_so_many_connections_unless_it_is_a_trusted_proxy(
     let trusting = format!("{limit}admit: {{trusted_proxies: [127.0.0.0/8]}}\n");
     let trusting = Stack::start(1, &trusting).await?;
     assert_eq!(held_until_refused(trusting.port)?, 20);
+    Ok(())
+}
+
+#[test]
+fn the_last_answer_that_a_connection_may_have_says_so() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
+    let own = "accept: {requests_per_connection_max: 3}\n";
+    let (_edge, port) = lone_edge_with(folder.path(), origin, own)?;
+    for last in ["GET /health", "POST /api/x", "GET /api/x"] {
+        let asked = ["GET /health", "GET /api/x", last, "GET /health"];
+        let requests = asked.map(|line| {
+            format!("{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: x\r\n\r\n")
+        });
+        let (seen, is_closed) = exchange(port, requests.concat().as_bytes())?;
+        let seen = seen.to_ascii_lowercase();
+        let each = seen.split("http/1.1 200 ").skip(1);
+        let closes: Vec<_> = each
+            .map(|answer| answer.contains("connection: close"))
+            .collect();
+        assert_eq!(closes, [false, false, true], "{last}: {seen}");
+        assert!(is_closed, "{last}");
+    }
     Ok(())
 }

@@ -47,10 +47,7 @@ pub(super) async fn serve(
     let idle = |edge: &Edge| Duration::from_millis(edge.config.accept.idle_timeout_ms);
     let mut patience = pin!(sleep(idle(&edge)));
     let mut is_leaving = false;
-    for served in 0.. {
-        if served >= edge.config.accept.requests_per_connection_max {
-            return;
-        }
+    for served in 1.. {
         let idle_since = Instant::now();
         let mut patient_until = idle_since + idle(&edge);
         let waited = loop {
@@ -88,8 +85,9 @@ pub(super) async fn serve(
         }
         // Settings may have changed while the request before was answered.
         edge = live.edge();
-        let is_stopping = *stop.borrow();
-        match judge_next(&mut connection, &edge, is_stopping).await {
+        // Whoever is not told that an answer is the last could lose the request that he sends next.
+        let is_last = *stop.borrow() || served >= edge.config.accept.requests_per_connection_max;
+        match judge_next(&mut connection, &edge, is_last).await {
             Ok(Next::Pingora) => {}
             Ok(next) => {
                 if !answer(&mut connection, &edge, next, &stop).await {
@@ -101,7 +99,8 @@ pub(super) async fn serve(
             Err(None) => return,
         }
         // In a box of its own, as whatever an idle connection has no room to keep for.
-        match Box::pin(proxied(connection, &edge, &proxy, &stop)).await {
+        let answered = proxied(connection, &edge, &proxy, &stop, is_last);
+        match Box::pin(answered).await {
             Some(same) => connection = same,
             None => return,
         }
@@ -114,12 +113,16 @@ async fn proxied(
     edge: &Edge,
     proxy: &Arc<HttpProxy<Phases>>,
     stop: &watch::Receiver<bool>,
+    is_last: bool,
 ) -> Option<Connection> {
     let config = &edge.config.accept;
     let mut session = ServerSession::new_http1(Box::new(connection));
     session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
     let body_timeout = Duration::from_millis(config.body_timeout_ms);
     session.set_read_timeout(Some(body_timeout));
+    // Pingora keeps every connection open but those that end because the program does.
+    let (_held, ending) = watch::channel(true);
+    let stop = if is_last { &ending } else { stop };
     let (stream, _) = proxy.process_new_http(session, stop).await?.consume();
     let same = stream.into_any().downcast::<Connection>().ok()?;
     same.is_between_messages().then_some(*same)
@@ -170,7 +173,7 @@ enum Next {
 async fn judge_next(
     connection: &mut Connection,
     edge: &Edge,
-    is_stopping: bool,
+    is_last: bool,
 ) -> Result<Next, Option<Refusal>> {
     let config = &edge.config.accept;
     let deadline = Duration::from_millis(config.head_timeout_ms);
@@ -183,7 +186,8 @@ async fn judge_next(
     let bytes = connection.head(head_bytes);
     let arrived = connection.arrived_behind(head_bytes);
     let (framing, next) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
-        if is_stopping {
+        if is_last {
+            // Pingora says so.
             return None;
         }
         let may_hit = config.serve_hits_early && framing == Framing::Empty;
