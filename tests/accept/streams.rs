@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use crackers_tests::lone_edge::{lone_edge, lone_edge_of, overlay, raw_origin};
+use crackers_tests::lone_edge::{lone_edge, lone_edge_of, lone_edge_with, overlay, raw_origin};
 use crackers_tests::stack::PATIENCE;
 
 pub(super) const AGREED: &str =
@@ -55,6 +55,16 @@ fn websockets_that_open_at_once_pass_both_ways() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_websocket_passes_where_plain_requests_go_through_pingora() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let own = "accept: {forward_plain_requests: false, serve_hits_early: false}\n";
+    let (_edge, port) = lone_edge_with(folder.path(), raw_origin(AGREED)?, own)?;
+    let (mut stream, seen) = open(port, ASKING, 0)?;
+    assert!(seen.starts_with("HTTP/1.1 101 "), "{seen}");
+    echo(&mut stream, "ping")
 }
 
 #[test]

@@ -121,8 +121,8 @@ async fn proxied(
     let body_timeout = Duration::from_millis(config.body_timeout_ms);
     session.set_read_timeout(Some(body_timeout));
     // Pingora keeps every connection open but those that end because the program does.
-    let (_held, ending) = watch::channel(true);
-    let stop = if is_last { &ending } else { stop };
+    let ending = is_last.then(|| watch::channel(true));
+    let stop = ending.as_ref().map_or(stop, |(_, ending)| ending);
     let (stream, _) = proxy.process_new_http(session, stop).await?.consume();
     let same = stream.into_any().downcast::<Connection>().ok()?;
     same.is_between_messages().then_some(*same)
@@ -195,7 +195,8 @@ async fn judge_next(
         if let Some(hit) = hit.flatten() {
             return Some(Next::Hit(hit));
         }
-        let may_be_plain = config.forward_plain_requests;
+        // A WebSocket has no other way.
+        let may_be_plain = config.forward_plain_requests || framing == Framing::Upgrade;
         let plain = may_be_plain.then(|| plain::take(request, head_bytes, framing, arrived));
         plain.flatten().map(Next::Plain)
     })
