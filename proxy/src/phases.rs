@@ -12,7 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use crate::accept::body_watch;
+use crate::accept::stream_watch;
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_event_stream;
@@ -89,7 +89,7 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
-        if !body_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
+        if !stream_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
             return Err(Error::new_down(ErrorType::HTTPStatus(413)));
         }
         if is_end {
@@ -121,7 +121,7 @@ impl ProxyHttp for Phases {
         upstream: &mut RequestHeader,
         one: &mut OneRequest,
     ) -> Result<()> {
-        body_watch::begin();
+        stream_watch::begin();
         // WebSockets go another way, and the wish for any other protocol may be ignored (RFC 9110 7.8).
         for name in STAYS_ON_CONNECTION.iter().chain(&[header::UPGRADE]) {
             upstream.remove_header(name);
@@ -248,7 +248,7 @@ impl ProxyHttp for Phases {
             .map_or(0, |answer| answer.status.as_u16());
         if let Some(error) = error {
             if error.esource() == &ErrorSource::Downstream {
-                body_watch::taken_back();
+                stream_watch::taken_back();
             }
             tracing::debug!(request_id = %context.request_id, %error, "a request failed");
         }

@@ -100,8 +100,7 @@ struct ByHand {
 impl ByHand {
     /// What this edge was told.
     fn of(edge: &Edge) -> Self {
-        let servers = edge.upstreams.groups.iter();
-        let servers = servers.flat_map(|group| &group.servers);
+        let servers = edge.upstreams.servers();
         let drained = servers.filter(|server| server.drained.load(Ordering::Relaxed));
         Self {
             drained: drained.map(|server| server.address.clone()).collect(),
@@ -111,8 +110,7 @@ impl ByHand {
 
     /// Lets this edge be told the same. An origin that its settings do not have needs no draining.
     fn apply(&self, edge: &Edge) {
-        let servers = edge.upstreams.groups.iter();
-        for server in servers.flat_map(|group| &group.servers) {
+        for server in edge.upstreams.servers() {
             let is_drained = self.drained.contains(&server.address);
             server.drained.store(is_drained, Ordering::Relaxed);
         }

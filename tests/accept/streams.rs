@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use crackers_tests::lone_edge::{lone_edge, lone_edge_of, lone_edge_with, overlay, raw_origin};
+use crackers_tests::raw::exchange;
 use crackers_tests::stack::PATIENCE;
 
 pub(super) const AGREED: &str =
@@ -125,11 +126,8 @@ fn nothing_that_follows_a_declined_websocket_is_a_request() -> Result<()> {
     let declined = "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno";
     let (_edge, port) = lone_edge(folder.path(), raw_origin(declined)?)?;
     let both = format!("{ASKING}GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(both.as_bytes())?;
-    let mut seen = String::new();
-    stream.read_to_string(&mut seen)?;
+    let (seen, is_closed) = exchange(port, both.as_bytes())?;
+    assert!(is_closed, "{seen}");
     assert!(seen.starts_with("HTTP/1.1 426 "), "{seen}");
     assert!(seen.ends_with("\r\n\r\nno"), "{seen}");
     assert!(
@@ -167,17 +165,10 @@ fn an_event_stream_arrives_event_by_event_and_uncompressed() -> Result<()> {
          Transfer-Encoding: chunked\r\n\r\nd\r\ndata: first\n\n\r\n",
     )?;
     let (_edge, port) = lone_edge(folder.path(), origin)?;
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(crackers_tests::stack::PATIENCE))?;
-    stream.write_all(b"GET /api/admin/events HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nAccept-Encoding: br\r\n\r\n")?;
-    let mut seen = String::new();
-    let mut part = [0; 1024];
+    let asking = "GET /api/admin/events HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nAccept-Encoding: br\r\n\r\n";
     // The origin never ends its answer: the event must come before the end.
-    while !seen.contains("data: first") {
-        let read = stream.read(&mut part)?;
-        anyhow::ensure!(read > 0, "closed: {seen}");
-        seen.push_str(&String::from_utf8_lossy(&part[..read]));
-    }
+    let (_stream, seen) = open(port, asking, "d\r\ndata: first".len())?;
+    assert!(seen.contains("data: first"), "{seen}");
     assert!(!seen.to_lowercase().contains("content-encoding"), "{seen}");
     Ok(())
 }

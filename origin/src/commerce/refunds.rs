@@ -95,13 +95,9 @@ pub fn step(
         note: part.note.clone(),
         at: part.at,
     });
-    let is_all = next.left() == Paise(0);
-    let to = if is_all {
-        refunded_to(order, payment_id)?
-    } else {
-        None
-    };
-    if is_all {
+    let mut to = None;
+    if next.left() == Paise(0) {
+        to = refunded_to(order, payment_id)?;
         next.state = PaymentState::Refunded;
         next.decided_by = Some(part.by.clone());
     }

@@ -2,7 +2,6 @@
 //! routes, caches and origins.
 
 pub mod body;
-pub(crate) mod body_watch;
 pub mod connection;
 mod early;
 mod front;
@@ -13,6 +12,7 @@ mod plain;
 pub mod proxy_protocol;
 mod socket;
 mod sockets;
+pub(crate) mod stream_watch;
 pub mod tls;
 
 use std::path::PathBuf;

@@ -18,15 +18,17 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// What a message says of its connection (RFC 9110 7.6.1).
+pub fn connection_options(fields: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = fields.get_all(header::CONNECTION).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).map(str::trim)
+}
+
 /// Takes out what concerns one connection only, the fields that `Connection` names included.
 pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
-    let named: Vec<HeaderName> = fields
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let named = connection_options(fields).filter_map(|name| name.parse().ok());
+    let named: Vec<HeaderName> = named.collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         fields.remove(name);
     }
@@ -45,12 +47,8 @@ const NEVER_NAMED: [HeaderName; 6] = [
 
 /// Fields of a request that end at this hop because its client says so (RFC 9110 7.6.1).
 pub fn named_by_connection(request: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
-    let values = request.get_all(header::CONNECTION).iter();
-    let names = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    names
-        .filter_map(|name| name.trim().parse().ok())
+    connection_options(request)
+        .filter_map(|name| name.parse().ok())
         .filter(|name| !NEVER_NAMED.contains(name))
 }
 

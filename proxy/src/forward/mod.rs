@@ -319,6 +319,11 @@ impl Upstreams {
         }
     }
 
+    /// Every server of every group.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.groups.iter().flat_map(|group| &group.servers)
+    }
+
     fn group(&self, name: &str) -> Option<&Arc<Group>> {
         self.groups.iter().find(|group| group.name == name)
     }
@@ -350,8 +355,8 @@ impl Upstreams {
 
     /// Gives a server nothing new, or something again; false when none has this address.
     pub fn drain(&self, address: &str, is_drained: bool) -> bool {
-        let servers = self.groups.iter().flat_map(|group| &group.servers);
-        let named: Vec<&Arc<Server>> = servers.filter(|one| one.address == address).collect();
+        let named = self.servers().filter(|one| one.address == address);
+        let named: Vec<&Arc<Server>> = named.collect();
         for server in &named {
             server
                 .drained

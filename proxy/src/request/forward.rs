@@ -123,7 +123,7 @@ pub async fn forward(
         Ok(arriving) if arriving.is_tunnel() => {
             let head = switched(&arriving);
             client.send_head(&edge.respond, context, head).await?;
-            Ok(arriving.tunnel())
+            Ok(arriving.tunnel(timeouts, &edge.metrics))
         }
         Ok(arriving) => {
             let fetched = arriving.fetched();

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use crackers_shared::{headers, request_id};
 
-use crate::accept::body_watch::{self, BodyWatch};
 use crate::accept::head::{self, Refusal};
+use crate::accept::stream_watch::{self, StreamWatch};
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::phases::Phases;
@@ -43,7 +43,7 @@ pub(super) async fn serve(
         return refuse(session, refusal).await;
     }
     let begun = edge.clock.now_microseconds();
-    let watch = BodyWatch::new(config.body_bytes_max, session.is_body_empty());
+    let watch = StreamWatch::new(config.body_bytes_max, session.is_body_empty());
     // Only who has a body can be slow to send it; nobody else needs his head twice.
     let slow = (!session.is_body_empty()).then(|| session.req_header().clone());
     let arrival = Arrival {
@@ -53,7 +53,7 @@ pub(super) async fn serve(
         is_tls: true,
     };
     let session = ServerSession::new_http2(session);
-    let proxied = body_watch::with(Arc::clone(&watch), proxy.process_new_http(session, &stop));
+    let proxied = stream_watch::with(Arc::clone(&watch), proxy.process_new_http(session, &stop));
     tokio::select! {
         _ = proxied => {
             let outcome = if watch.is_taken_back() { "taken_back" } else { "served" };

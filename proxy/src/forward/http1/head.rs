@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::forward::headers::remove_hop_by_hop;
+use crate::forward::headers::{connection_options, remove_hop_by_hop};
 
 /// A head of more fields is refused.
 const FIELDS_MAX: usize = 100;
@@ -163,10 +163,7 @@ fn is_chunked(fields: &HeaderMap) -> Result<bool, BadHead> {
 }
 
 fn says_close(fields: &HeaderMap) -> bool {
-    let said = fields.get_all(header::CONNECTION).iter();
-    said.filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+    connection_options(fields).any(|option| option.eq_ignore_ascii_case("close"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::protocols::l4::socket::SocketAddr;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::IntCounter;
 
 use super::Timeouts;
 use super::client::is_event_stream;
@@ -184,9 +184,7 @@ impl Http1 {
             pool: Arc::clone(&self.pool),
             address: address.clone(),
             idle: Duration::from_millis(timeouts.idle_ms),
-            tunnel_limit: Duration::from_millis(timeouts.tunnel_ms),
             read_limit,
-            tunnels: self.metrics.forward_tunnels.clone(),
             held: None,
         })
     }
@@ -267,8 +265,6 @@ pub struct Arriving {
     address: SocketAddr,
     idle: Duration,
     read_limit: Duration,
-    tunnel_limit: Duration,
-    tunnels: IntGauge,
     held: Option<Held>,
 }
 
@@ -287,15 +283,12 @@ impl Arriving {
     }
 
     /// What follows an answer that is a tunnel; `None` where it is none.
-    pub fn tunnel(mut self) -> Option<Tunnel> {
+    pub fn tunnel(mut self, timeouts: &Timeouts, metrics: &Metrics) -> Option<Tunnel> {
         let connection = self.connection.take().filter(|_| self.is_tunnel())?;
         let in_flight = self.held.take().and_then(|held| held.in_flight);
-        Some(Tunnel::new(
-            connection,
-            in_flight,
-            self.tunnel_limit,
-            self.tunnels,
-        ))
+        let patience = Duration::from_millis(timeouts.tunnel_ms);
+        let open = metrics.forward_tunnels.clone();
+        Some(Tunnel::new(connection, in_flight, patience, open))
     }
 
     /// The answer whose body arrives.

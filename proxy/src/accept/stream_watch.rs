@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 tokio::task_local! {
-    static CURRENT: Arc<BodyWatch>;
+    static CURRENT: Arc<StreamWatch>;
 }
 
 /// Where a body is.
@@ -24,14 +24,14 @@ enum State {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct BodyWatch {
+pub(super) struct StreamWatch {
     state: Mutex<(State, u64)>,
     changed: Notify,
     bytes_max: u64,
     is_taken_back: AtomicBool,
 }
 
-impl BodyWatch {
+impl StreamWatch {
     pub(super) fn new(bytes_max: u64, is_empty: bool) -> Arc<Self> {
         let state = if is_empty {
             State::Ended
@@ -92,7 +92,7 @@ impl BodyWatch {
 }
 
 /// Runs a request under its watch.
-pub(super) async fn with<F: Future>(watch: Arc<BodyWatch>, request: F) -> F::Output {
+pub(super) async fn with<F: Future>(watch: Arc<StreamWatch>, request: F) -> F::Output {
     CURRENT.scope(watch, request).await
 }
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_brings_nothing_is_noticed_once_it_is_read() {
-        let watch = BodyWatch::new(10, false);
+        let watch = StreamWatch::new(10, false);
         let unread = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
         assert!(unread.is_err(), "nobody has asked for it");
         watch.begin();
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_counted_and_other_requests_are_not_watched() {
-        let watch = BodyWatch::new(10, false);
+        let watch = StreamWatch::new(10, false);
         let inside = with(Arc::clone(&watch), async {
             [read(6, false), read(5, false)]
         });
