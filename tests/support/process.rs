@@ -84,8 +84,11 @@ pub fn free_port() -> Result<u16> {
 pub struct Usage {
     /// Memory, in bytes.
     pub resident_bytes: u64,
-    /// Open files and sockets.
+    /// Open files and sockets, without those in `kept_by_sqlite`.
     pub descriptors: usize,
+    /// Those of an SQLite database. SQLite closes none while another connection of the process is open, since that would
+    /// let go of the file's locks (sqlite.org/src, `os_unix.c`, "Posix Advisory Locking"): the next connection gets it.
+    pub kept_by_sqlite: usize,
 }
 
 /// A process that is killed with its test.
@@ -150,9 +153,19 @@ impl Process {
             let number = line.strip_prefix("VmRSS:")?.strip_suffix("kB")?;
             number.trim().parse::<u64>().ok()
         });
+        let (mut descriptors, mut kept_by_sqlite) = (0, 0);
+        for descriptor in std::fs::read_dir(folder.join("fd"))? {
+            // One that is closed meanwhile has no target any more.
+            let Ok(target) = std::fs::read_link(descriptor?.path()) else {
+                continue;
+            };
+            descriptors += 1;
+            kept_by_sqlite += usize::from(target.extension().is_some_and(|end| end == "sqlite"));
+        }
         Ok(Usage {
             resident_bytes: resident.context("it says nothing of its memory")? * 1024,
-            descriptors: std::fs::read_dir(folder.join("fd"))?.count(),
+            descriptors: descriptors - kept_by_sqlite,
+            kept_by_sqlite,
         })
     }
 

@@ -50,6 +50,20 @@ pub struct Pool {
     pub wait_timeout_ms: u64,
 }
 
+impl Pool {
+    /// A pool within these bounds. What was used last is used first, so that those of a rush go when little work goes on.
+    pub(super) fn builder<M: bb8::ManageConnection>(&self) -> bb8::Builder<M> {
+        let idle_timeout = Duration::from_secs(self.idle_timeout_seconds);
+        bb8::Pool::builder()
+            .max_size(self.size_max)
+            .min_idle(Some(self.size_min))
+            .idle_timeout(Some(idle_timeout))
+            .reaper_rate(idle_timeout)
+            .queue_strategy(bb8::QueueStrategy::Lifo)
+            .connection_timeout(Duration::from_millis(self.wait_timeout_ms))
+    }
+}
+
 /// The embedded database.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

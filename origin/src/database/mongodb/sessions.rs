@@ -1,7 +1,5 @@
 //! Leases of the one client's sessions.
 
-use std::time::Duration;
-
 use bb8::{ManageConnection, Pool};
 use mongodb::{Client, ClientSession};
 
@@ -48,13 +46,7 @@ impl ManageConnection for Sessions {
 
 /// The pool of leases.
 pub(super) async fn pool(client: Client, config: &settings::Pool) -> Answer<Pool<Sessions>> {
-    let pool = Pool::builder()
-        .max_size(config.size_max)
-        .min_idle(Some(config.size_min))
-        .idle_timeout(Some(Duration::from_secs(config.idle_timeout_seconds)))
-        .connection_timeout(Duration::from_millis(config.wait_timeout_ms))
-        .test_on_check_out(true)
-        .build(Sessions(client))
-        .await;
+    let builder = config.builder().test_on_check_out(true);
+    let pool = builder.build(Sessions(client)).await;
     Ok(pool.map_err(Failure::from)?)
 }

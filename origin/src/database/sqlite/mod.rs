@@ -183,12 +183,59 @@ mod tests {
 
     use super::*;
 
+    fn config(folder: &std::path::Path) -> Config {
+        let whole: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        let mut config = whole.database;
+        config.sqlite.file = folder.join("shop.sqlite");
+        config
+    }
+
+    /// So many questions at once.
+    async fn rush(database: &Sqlite, readers: usize) {
+        let all_at_once = Arc::new(std::sync::Barrier::new(readers));
+        let rush = (0..readers).map(|_| {
+            let (database, all_at_once) = (database.clone(), Arc::clone(&all_at_once));
+            tokio::spawn(async move {
+                let question = move |_: &Connection| Ok(drop(all_at_once.wait()));
+                database.read(question).await
+            })
+        });
+        for reader in rush.collect::<Vec<_>>() {
+            reader.await.unwrap().unwrap();
+        }
+    }
+
+    /// How often this process has a file open.
+    fn descriptors_of(file: &std::path::Path) -> usize {
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        targets.filter(|target| target == file).count()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readers_that_a_rush_opened_go_though_little_work_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        (config.pool.size_max, config.pool.size_min) = (8, 1);
+        config.pool.idle_timeout_seconds = 1;
+        let database = Sqlite::open(&config).await.unwrap();
+        rush(&database, 8).await;
+        assert_eq!(database.pool_use().size, 8);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while database.pool_use().size > 2 {
+            assert!(Instant::now() < deadline, "{:?}", database.pool_use());
+            database.last_sequence().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // SQLite keeps the descriptors of those that went, for its locks' sake, and takes them again.
+        rush(&database, 8).await;
+        assert_eq!(descriptors_of(&config.sqlite.file), 8 + 1);
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn whoever_finds_every_reader_in_use_waits_so_long_and_no_longer() {
         let folder = tempfile::tempdir().unwrap();
-        let whole: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
-        let mut config = whole.database;
-        config.sqlite.file = folder.path().join("shop.sqlite");
+        let mut config = config(folder.path());
         (config.pool.size_max, config.pool.size_min) = (1, 0);
         config.pool.wait_timeout_ms = 100;
         config.query_timeout_ms = 600_000;

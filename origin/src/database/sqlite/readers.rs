@@ -1,7 +1,6 @@
 //! The pool of reading connections.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bb8::{ManageConnection, Pool};
 use rusqlite::{Connection, OpenFlags};
@@ -25,14 +24,8 @@ impl Readers {
     }
 
     pub(super) async fn pool(self, settings: &settings::Pool) -> Answer<Pool<Self>> {
-        Pool::builder()
-            .max_size(settings.size_max)
-            .min_idle(Some(settings.size_min))
-            .idle_timeout(Some(Duration::from_secs(settings.idle_timeout_seconds)))
-            .connection_timeout(Duration::from_millis(settings.wait_timeout_ms))
-            .test_on_check_out(false)
-            .build(self)
-            .await
+        let builder = settings.builder().test_on_check_out(false);
+        builder.build(self).await
     }
 }
 
