@@ -14,6 +14,8 @@ use crate::app::App;
 const PAUSE: Duration = Duration::from_millis(10);
 /// The pause after Redis was gone.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a wake-up is said that Redis does not take. It is gone then: when it is back each origin looks by itself.
+const TRIES: usize = 5;
 
 /// Tells the others of each write of this process, until asked to stop.
 pub(super) async fn tell(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -28,7 +30,14 @@ pub(super) async fn tell(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         if !is_written {
             return;
         }
-        redis.wake(&id).await;
+        for _ in 0..TRIES {
+            if redis.wake(&id).await {
+                break;
+            }
+            if !still_running(&mut stop, RETRY).await {
+                return;
+            }
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

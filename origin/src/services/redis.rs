@@ -148,11 +148,11 @@ impl Redis {
         }))
     }
 
-    /// Tells every origin of this database that something was written.
-    pub async fn wake(&self, database_id: &str) {
+    /// Tells every origin of this database that something was written. False where Redis did not take it.
+    pub async fn wake(&self, database_id: &str) -> bool {
         let mut connection = self.connection.clone();
         let asked = connection.publish::<_, _, i64>(channel(database_id), "");
-        self.answered(asked).await;
+        self.answered(asked).await.is_some()
     }
 
     /// A message for each time that an origin says so; ends when Redis is gone.
