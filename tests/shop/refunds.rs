@@ -5,6 +5,7 @@ use crackers_tests::gateway::{Gateway, Mood};
 use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
+use super::accounts::mails;
 use super::both_databases::on_mongodb;
 use super::gateway::{begun, ordered as ordered_by_gateway, told};
 use super::orders::selling;
@@ -148,6 +149,12 @@ async fn transferred(own: &str) -> Result<()> {
         (json!("refunded"), json!("refunded"), total, 3)
     );
     order.is_refused(None, 409, "already_decided").await?;
+    shop.wait_for("her customer is told of each part", async || {
+        let mails = mails(shop)?;
+        let is_of_a_part = |mail: &&String| mail.contains("Subject: CR000001: money sent back");
+        Ok(mails.iter().filter(is_of_a_part).count() == 3)
+    })
+    .await?;
     let parts = &order.seen().await?["payments"][0]["given_back"];
     assert_eq!(
         (&parts[0]["by"], &parts[0]["note"]),

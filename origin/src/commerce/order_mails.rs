@@ -1,12 +1,15 @@
 //! What a customer is told of each step of an order.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gateway;
 use super::mail::Mail;
-use super::money::rupees;
+use super::money::{Paise, rupees};
 use super::orders::{Order, OrderEvent, OrderState, PaymentMethod};
+use super::payments::{GivenBack, Payment, PaymentState};
 use super::records::Kept;
 
 /// How many steps of an order its customer was told of, written together with the mails that tell of them: a step is told
@@ -17,6 +20,37 @@ pub struct Told {
     pub order_id: String,
     /// Entries of its history.
     pub steps: usize,
+    /// Ids of the parts of its payments that went back.
+    #[serde(default)]
+    pub given_back: BTreeSet<String>,
+}
+
+impl Told {
+    /// An order whose customer was told nothing.
+    pub fn nothing_of(order: &Order) -> Self {
+        Self {
+            order_id: order.id.clone(),
+            steps: 0,
+            given_back: BTreeSet::new(),
+        }
+    }
+
+    /// An order whose customer was told everything.
+    pub fn all_of(order: &Order) -> Self {
+        Self {
+            order_id: order.id.clone(),
+            steps: order.history.len(),
+            given_back: parts(order).map(|part| part.id.clone()).collect(),
+        }
+    }
+}
+
+/// What of an order's money went back. The id of a part begins with that of its payment, so no two have the same.
+fn parts(order: &Order) -> impl Iterator<Item = &GivenBack> {
+    order
+        .payments
+        .iter()
+        .flat_map(|payment| &payment.given_back)
 }
 
 impl Kept for Told {
@@ -49,15 +83,50 @@ impl Looked {
     pub const ID: &'static str = "order_mails";
 }
 
-/// The mails for the steps that a customer was not told of yet; `link` shows the order.
-pub fn untold(order: &Order, told: usize, shop: &str, link: &str, at: Timestamp) -> Vec<Mail> {
-    let new = order.history.iter().skip(told);
-    new.filter_map(|event| mail(order, event, shop, link, at))
-        .collect()
+/// The mails for the steps, and the money sent back, that a customer was not told of yet; `link` shows the order.
+pub fn untold(order: &Order, told: &Told, shop: &str, link: &str, at: Timestamp) -> Vec<Mail> {
+    let steps = order.history.iter().skip(told.steps);
+    let steps = steps.filter_map(|event| step(order, event));
+    let parts = parts(order).filter(|part| !told.given_back.contains(&part.id));
+    let parts = parts.map(|part| {
+        let amount = rupees(part.amount.0);
+        (
+            "money sent back",
+            format!("We have sent {amount} back to you."),
+        )
+    });
+    let mail = |(what, text)| {
+        let paragraphs = [
+            format!("Dear {},", order.contact.name),
+            text,
+            format!("Your order {} at {shop}: {link}", order.number_text()),
+        ];
+        let subject = format!("{}: {what}", order.number_text());
+        Mail::new(&order.contact.email, &subject, &paragraphs, at)
+    };
+    steps.chain(parts).map(mail).collect()
 }
 
-fn mail(order: &Order, event: &OrderEvent, shop: &str, link: &str, at: Timestamp) -> Option<Mail> {
+/// How much the shop had of an order's money when something happened to it.
+fn held(order: &Order, at: Timestamp) -> Paise {
+    let is_there = |payment: &&Payment| {
+        let came = matches!(
+            payment.state,
+            PaymentState::Approved | PaymentState::Refunded
+        );
+        came && payment.submitted_at <= at
+    };
+    let held = order.payments.iter().filter(is_there).map(|payment| {
+        let gone = payment.given_back.iter().filter(|part| part.at <= at);
+        payment.amount.0 - gone.map(|part| part.amount.0).sum::<i64>()
+    });
+    Paise(held.sum())
+}
+
+/// What is said of a step; nothing where a customer has nothing to know.
+fn step(order: &Order, event: &OrderEvent) -> Option<(&'static str, String)> {
     let total = rupees(order.quote.total.0);
+    let money_back = rupees(held(order, event.at).0);
     let was_refused = order.history.len() > 1;
     let (what, text) = match event.state {
         OrderState::AwaitingPayment if was_refused && event.at != order.placed_at => (
@@ -92,24 +161,79 @@ fn mail(order: &Order, event: &OrderEvent, shop: &str, link: &str, at: Timestamp
         OrderState::Cancelled => ("cancelled", "Your order is cancelled.".to_owned()),
         OrderState::RefundDue if event.by == gateway::BY => (
             "your payment came too late",
-            format!("Your payment came when your order was over. We send {total} back to you."),
+            format!("Your payment came when your order was over. We send {money_back} back to you."),
         ),
         OrderState::RefundDue => (
             "cancelled, money comes back",
-            format!("Your order is cancelled. We send {total} back to you."),
+            format!("Your order is cancelled. We send {money_back} back to you."),
         ),
-        OrderState::Refunded => (
-            "money sent back",
-            format!("We have sent {total} back to you."),
-        ),
-        // Nothing that a customer has to know.
-        OrderState::Packed | OrderState::Returned => return None,
+        // What was sent back is told part by part; of the others there is nothing that a customer has to know.
+        OrderState::Refunded | OrderState::Packed | OrderState::Returned => return None,
     };
-    let paragraphs = [
-        format!("Dear {},", order.contact.name),
-        text,
-        format!("Your order {} at {shop}: {link}", order.number_text()),
-    ];
-    let subject = format!("{}: {what}", order.number_text());
-    Some(Mail::new(&order.contact.email, &subject, &paragraphs, at))
+    Some((what, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gateway::tests::order;
+    use super::super::orders::OrderStep;
+    use super::super::payments::tests::approved;
+    use super::super::refunds;
+    use super::*;
+
+    fn later(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds)
+    }
+
+    fn give_back(order: &Order, amount: i64, at: Timestamp) -> Order {
+        let part = refunds::Part {
+            id: refunds::id_of(&order.payments[0]),
+            amount: Paise(amount),
+            by: "owner@example.in".to_owned(),
+            note: "broken".to_owned(),
+            at,
+        };
+        let step = refunds::step(order, "pay_1", &part, "owner@example.in").unwrap();
+        order.stepped(step).unwrap()
+    }
+
+    fn said(order: &Order, told: &Told) -> Vec<String> {
+        let mails = untold(
+            order,
+            told,
+            "Shop",
+            "https://shop.example.in/order/t",
+            later(9),
+        );
+        mails.into_iter().map(|mail| mail.text).collect()
+    }
+
+    #[test]
+    fn each_part_that_goes_back_is_told_once_with_its_amount() {
+        let mut paid = order(OrderState::Confirmed);
+        paid.payments = vec![approved("pay_1", Paise(120_000))];
+        let broken = give_back(&paid, 30_000, later(1));
+        let mails = said(&broken, &Told::all_of(&paid));
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert!(
+            mails[0].contains("We have sent ₹300.00 back to you."),
+            "{mails:?}"
+        );
+        assert!(said(&broken, &Told::all_of(&broken)).is_empty());
+
+        // Called off, what is left is promised, though it went back before anybody was told.
+        let off = OrderStep::to(OrderState::RefundDue, later(2), "customer", "");
+        let over = give_back(&broken.stepped(off).unwrap(), 90_000, later(3));
+        assert_eq!(over.state, OrderState::Refunded);
+        let mails = said(&over, &Told::all_of(&broken));
+        assert_eq!(mails.len(), 2, "{mails:?}");
+        assert!(
+            mails[0].contains("We send ₹900.00 back to you."),
+            "{mails:?}"
+        );
+        assert!(
+            mails[1].contains("We have sent ₹900.00 back to you."),
+            "{mails:?}"
+        );
+    }
 }

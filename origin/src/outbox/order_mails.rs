@@ -103,18 +103,17 @@ fn tell(
     told: Option<&Stored<Told>>,
     writes: Writes,
 ) -> Answer<Writes> {
-    let steps = told.map_or(0, |told| told.value.steps);
-    if steps >= order.history.len() {
+    let nothing = Told::nothing_of(order);
+    let before = told.map_or(&nothing, |told| &told.value);
+    let value = Told::all_of(order);
+    if value == *before {
         return Ok(writes);
     }
     let link = format!(
         "{}/order/{}",
         app.config.api.public_url, order.tracking_token
     );
-    let value = Told {
-        order_id: order.id.clone(),
-        steps: order.history.len(),
-    };
+    let mails = untold(order, before, shop, &link, app.clock.now());
     let mut writes = match told {
         None => writes.with(&value)?,
         Some(Stored { version, .. }) => writes.replace(&Stored {
@@ -122,7 +121,7 @@ fn tell(
             value,
         })?,
     };
-    for mail in untold(order, steps, shop, &link, app.clock.now()) {
+    for mail in mails {
         writes = writes.with(&mail)?;
     }
     Ok(writes)
