@@ -35,6 +35,11 @@ pub fn matches(pattern: &str, path: &str) -> bool {
         Some(beginning) => (beginning, true),
         None => (pattern, false),
     };
+    // Most name every segment.
+    if !pattern.contains('*') {
+        let behind = path.strip_prefix(pattern);
+        return behind.is_some_and(|rest| rest.is_empty() || goes_on && rest.starts_with('/'));
+    }
     let mut segments = path.split('/');
     for wanted in pattern.split('/') {
         match segments.next() {
@@ -55,7 +60,15 @@ pub fn matches_however_read(pattern: &str, path: &str) -> bool {
 }
 
 fn is_odd(path: &str) -> bool {
-    path.contains(['%', '\\', ';']) || path.contains("//") || path.contains("/.")
+    let mut follows_slash = false;
+    path.bytes().any(|byte| match byte {
+        b'%' | b'\\' | b';' => true,
+        b'/' | b'.' if follows_slash => true,
+        _ => {
+            follows_slash = byte == b'/';
+            false
+        }
+    })
 }
 
 fn plain(path: &str) -> String {

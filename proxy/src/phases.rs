@@ -127,7 +127,7 @@ impl ProxyHttp for Phases {
             upstream.remove_header(name);
         }
         for name in request::dropped(&one.edge, session.req_header(), &one.context) {
-            upstream.remove_header(&name);
+            upstream.remove_header(name.as_ref());
         }
         for (name, value) in request::prepare(session.req_header(), &one.context) {
             upstream.insert_header(name, value)?;

@@ -180,14 +180,21 @@ async fn answer_from_cache(
     client: &mut impl Client,
     context: &mut Context,
 ) -> Result<bool> {
-    let ask = match ask(edge, client.request(), context) {
-        Ok(ask) => ask,
+    let request = client.request();
+    let (key, route) = match question(edge, request, context) {
+        Ok(question) => question,
         Err(why) => {
             context.cache_status = Some(format!("crackers; fwd={why}"));
             return Ok(false);
         }
     };
     context.enter(Stage::Cache);
+    let ask = Ask {
+        key,
+        headers: &request.headers,
+        fetch: &|key| fetch(edge, request, context, key),
+        ttl: route.ttl_seconds.map(Duration::from_secs),
+    };
     let (answer, status) = edge.cache.answer(ask).await;
     context.cache_status = Some(status);
     match answer {
@@ -227,8 +234,12 @@ fn user(edge: &Edge, request: &Parts, context: &Context) -> User {
     }
 }
 
-/// The question to the cache, or why there is none (RFC 9211 `fwd`).
-fn ask<'a>(edge: &Edge, request: &'a Parts, context: &Context) -> Result<Ask<'a>, &'static str> {
+/// What is asked of the cache, or why nothing is (RFC 9211 `fwd`).
+fn question<'a>(
+    edge: &'a Edge,
+    request: &Parts,
+    context: &Context,
+) -> Result<(key::Key, &'a RouteConfig), &'static str> {
     let fields = &request.headers;
     if request.method != Method::GET && request.method != Method::HEAD {
         return Err("method");
@@ -241,27 +252,24 @@ fn ask<'a>(edge: &Edge, request: &'a Parts, context: &Context) -> Result<Ask<'a>
     if has_body || is_special {
         return Err("bypass");
     }
-    let (key, route) =
-        key(edge, context.arrival.scheme(), host(request), &request.uri).ok_or("bypass")?;
-    let mut sent = edge.cache.fetch_fields(fields);
-    for (name, value) in provenance(fields, &from(request, context)) {
-        sent.insert(name, value);
+    key(edge, context.arrival.scheme(), host(request), &request.uri).ok_or("bypass")
+}
+
+/// What is sent to the origin to fill the cache: nothing that only this client says.
+fn fetch(edge: &Edge, request: &Parts, context: &Context, key: &key::Key) -> FetchRequest {
+    let mut headers = edge.cache.fetch_fields(&request.headers);
+    for (name, value) in provenance(&request.headers, &from(request, context)) {
+        headers.insert(name, value);
     }
-    let fetch = FetchRequest {
+    FetchRequest {
         method: Method::GET,
         path_and_query: key.path_and_query().to_owned(),
-        headers: sent,
+        headers,
         asking: Asking {
             class: class(edge, request),
             user: user(edge, request, context),
         },
-    };
-    Ok(Ask {
-        key,
-        headers: fields,
-        fetch,
-        ttl: route.ttl_seconds.map(Duration::from_secs),
-    })
+    }
 }
 
 /// The key of a request and the route that it is on; none when nothing is kept of it.

@@ -18,8 +18,8 @@ pub struct Ask<'a> {
     pub key: Key,
     /// The client's fields.
     pub headers: &'a HeaderMap,
-    /// What is sent to the origin when there is no answer: a GET.
-    pub fetch: FetchRequest,
+    /// Makes what is sent to the origin when there is no answer, a GET. Most answers need none.
+    pub fetch: &'a (dyn Fn(&Key) -> FetchRequest + Sync),
     /// See [`super::RouteConfig::ttl_seconds`].
     pub ttl: Option<Duration>,
 }
@@ -55,18 +55,24 @@ impl Cache {
 
     /// What is stored under a key, and not under one of its variants.
     pub(super) fn stored(&self, key: &Key) -> Option<Arc<Entry>> {
-        let slot = self.store.get(key.text());
-        slot.and_then(Slot::answer)
-            .filter(|entry| self.purges.is_current(entry))
+        self.current(self.store.get(key.text())?)
+    }
+
+    fn current(&self, slot: Slot) -> Option<Arc<Entry>> {
+        let entry = slot.answer()?;
+        self.purges.is_current(&entry).then_some(entry)
     }
 
     /// `None` when the fetch of another client brought an answer that does not suit this one.
     async fn answer_once(self: &Arc<Self>, ask: &mut Ask<'_>) -> Option<(Answer, String)> {
         let now = self.clock.now_microseconds();
-        if let Some(Slot::Varies(varies)) = self.store.get(ask.key.text()) {
-            ask.key = varies.key(&ask.key, ask.headers);
-        }
-        let stored = self.stored(&ask.key);
+        let stored = match self.store.get(ask.key.text()) {
+            Some(Slot::Varies(varies)) => {
+                ask.key = varies.key(&ask.key, ask.headers);
+                self.stored(&ask.key)
+            }
+            slot => slot.and_then(|slot| self.current(slot)),
+        };
         let state = stored
             .as_ref()
             .map(|entry| (self.worth(&ask.key, entry, now), entry.ttl_seconds(now)));
@@ -207,7 +213,7 @@ impl Cache {
         let (joined, leader) = self.flights.join(ask.key.text(), waiters_max)?;
         if let Some(leader) = leader {
             let (cache, key, stored) = (Arc::clone(self), ask.key.clone(), stored.cloned());
-            let (fetch, ttl) = (ask.fetch.clone(), ask.ttl);
+            let (fetch, ttl) = ((ask.fetch)(&ask.key), ask.ttl);
             tokio::spawn(async move { cache.fill(leader, key, stored, fetch, ttl).await });
         }
         Some(joined)

@@ -137,7 +137,7 @@ impl Bench {
             .answer(Ask {
                 key,
                 headers,
-                fetch,
+                fetch: &|_| fetch.clone(),
                 ttl: None,
             })
             .await

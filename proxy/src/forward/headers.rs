@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crackers_shared::headers;
 
 /// Fields that concern one connection only (RFC 9110 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -36,7 +36,7 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
 
 /// Fields that a `Connection` field may name without their being taken off: those that frame and address the message, or that
 /// are looked after by themselves.
-const NEVER_NAMED: [HeaderName; 6] = [
+static NEVER_NAMED: [HeaderName; 6] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
@@ -104,7 +104,7 @@ pub fn provenance(before: &HeaderMap, from: &Provenance<'_>) -> Vec<(HeaderName,
 }
 
 /// Fields between origin and edge that no client sees. `CDN-Cache-Control` is for the caches of others, too, where there are any.
-pub const INTERNAL: [HeaderName; 4] = [
+pub static INTERNAL: [HeaderName; 4] = [
     headers::CACHE_TAG,
     headers::CHANGES_SEQUENCE,
     headers::MEMORY_USAGE,

@@ -1,5 +1,7 @@
 //! A request on its way to an origin, and what its answer means for the stages: the same whoever talks to the origin.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -18,7 +20,7 @@ use crate::respond::{Client, Head};
 use crate::telemetry::traces::Stage;
 
 /// Fields of the client's connection are not the origin's business; what frames the body stays.
-pub const STAYS_ON_CONNECTION: [HeaderName; 5] = [
+pub static STAYS_ON_CONNECTION: [HeaderName; 5] = [
     header::CONNECTION,
     header::PROXY_AUTHORIZATION,
     header::TE,
@@ -58,11 +60,15 @@ pub fn prepare(request: &Parts, context: &Context) -> Vec<(HeaderName, HeaderVal
 
 /// Fields of a request that the origin does not get, beside [`STAYS_ON_CONNECTION`]: those that only a trusted proxy may send, and
 /// those that the client means for this hop.
-pub fn dropped(edge: &Edge, request: &Parts, context: &Context) -> Vec<HeaderName> {
+pub fn dropped<'a>(
+    edge: &'a Edge,
+    request: &'a Parts,
+    context: &Context,
+) -> impl Iterator<Item = Cow<'a, HeaderName>> {
     let is_trusted = context.client.through_trusted;
-    let distrusted = edge.upstreams.distrusted.iter().filter(|_| !is_trusted);
-    let named = named_by_connection(&request.headers);
-    distrusted.cloned().chain(named).collect()
+    let distrusted = edge.upstreams.distrusted.iter();
+    let distrusted = distrusted.filter(move |_| !is_trusted).map(Cow::Borrowed);
+    distrusted.chain(named_by_connection(&request.headers).map(Cow::Owned))
 }
 
 /// The request as it is sent; with `Upgrade` in it, which `accept` lets in with a WebSocket only, it asks for that.
@@ -71,10 +77,12 @@ fn outgoing(edge: &Edge, request: &Parts, body: &Bytes, context: &Context) -> Ou
     if request.headers.contains_key(header::UPGRADE) {
         own.push((header::CONNECTION, HeaderValue::from_static("upgrade")));
     }
-    let dropped = dropped(edge, request, context);
+    let dropped: Vec<_> = dropped(edge, request, context).collect();
     let kept = request.headers.iter().filter(|(name, _)| {
         let is_replaced = own.iter().any(|(own, _)| own == name);
-        !is_replaced && !STAYS_ON_CONNECTION.contains(name) && !dropped.contains(name)
+        !is_replaced
+            && !STAYS_ON_CONNECTION.contains(name)
+            && !dropped.iter().any(|one| one.as_ref() == *name)
     });
     let fields = kept.chain(own.iter().map(|(name, value)| (name, value)));
     let target = request.uri.path_and_query();
