@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare load kill steady soak flash cut fuzz fuzz-api docs install storefront e2e mongod
+.PHONY: help setup run test check bench compare cache-suite load kill steady soak flash cut fuzz fuzz-api docs install storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -41,6 +41,9 @@ check: ## Format, lints, and (where cargo-deny is there) licences, sources and b
 
 bench: ## Criterion benchmarks of the parts
 	cargo bench --locked -p crackers-benches
+
+cache-suite: ## The public suite of HTTP cache behaviours against the edge
+	benches/cache_suite/run
 
 compare: storefront ## CPU time per request against nginx, HAProxy and Varnish (needs wrk; names the peers that are missing)
 	benches/compare/run

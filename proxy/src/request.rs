@@ -3,8 +3,6 @@
 mod failures;
 mod forward;
 
-use std::time::Duration;
-
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use pingora::{Error, ErrorType, Result};
@@ -193,7 +191,7 @@ async fn answer_from_cache(
         key,
         headers: &request.headers,
         fetch: &|key| fetch(edge, request, context, key),
-        ttl: route.ttl_seconds.map(Duration::from_secs),
+        terms: edge.config.cache.terms(route),
     };
     let (answer, status) = edge.cache.answer(ask).await;
     context.cache_status = Some(status);

@@ -323,3 +323,34 @@ async fn curl_speaks_it_too() -> Result<()> {
     assert_eq!(String::from_utf8_lossy(&said.stdout), "2 200");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_taken_back_gives_up_its_place_in_the_line() -> Result<()> {
+    let (place, origin) = (Place::new()?, Gated::start()?);
+    let one_slot =
+        "dispatch: {concurrency_max: 1, concurrency_when_full: 1, queue_wait_ms: 30000}\n";
+    let edge = place.edge_with(&origin, "", one_slot)?;
+    let client = place.connect().await?;
+    let mut send = client.send.clone().ready().await?;
+    let (first, _) = send.send_request(request("POST", "/api/orders", &[])?, true)?;
+    origin.wait_for(1)?;
+    let waiting = "dispatch_waiting{class=\"checkout\"}";
+    let becomes = async |count| -> Result<()> {
+        let begun = std::time::Instant::now();
+        while edge.metric(waiting).await? != count {
+            ensure!(begun.elapsed() < PATIENCE, "{waiting} is not {count}");
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    let mut send = client.send.clone().ready().await?;
+    let (_second, mut stream) = send.send_request(request("POST", "/api/orders", &[])?, true)?;
+    becomes(1).await?;
+    stream.send_reset(h2::Reason::CANCEL);
+    becomes(0).await?;
+    origin.allow(1);
+    let first = tokio::time::timeout(PATIENCE, first).await??;
+    assert_eq!(first.status(), 200);
+    assert_eq!(origin.arrived().len(), 1);
+    Ok(())
+}

@@ -25,6 +25,7 @@ pub(crate) fn cache_key(bytes: &[u8]) {
         query: ["q", "sort", "limit"].map(str::to_owned).to_vec(),
         ignored_query: ["utm_*", "gclid"].map(str::to_owned).to_vec(),
         ttl_seconds: None,
+        heuristic_percent: 0,
     };
     let of = |query: &str| key::of("https", "Shop.example", path, Some(query), &route);
     let Some(key) = of(query) else {
@@ -57,12 +58,23 @@ pub(crate) fn cache_policy(bytes: &[u8]) {
         .get_all(header::CACHE_CONTROL)
         .iter()
         .any(|value| ["no-store", "private"].iter().any(|word| value == word));
-    for status in [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::CREATED] {
-        for own in [None, Some(Duration::from_secs(60))] {
-            let kept = policy::lifetime(status, &fields, own, Duration::from_secs(3), now);
+    let statuses = [
+        StatusCode::OK,
+        StatusCode::NOT_FOUND,
+        StatusCode::FOUND,
+        StatusCode::PARTIAL_CONTENT,
+    ];
+    for status in statuses {
+        for (own, heuristic_percent) in [(None, 0), (Some(60), 0), (None, 100)] {
+            let terms = policy::Terms {
+                ttl: own.map(Duration::from_secs),
+                heuristic_percent,
+                negative_max: Duration::from_secs(3),
+            };
+            let kept = policy::lifetime(status, &fields, terms, now);
             let may = !forbids && !fields.contains_key(header::SET_COOKIE);
             assert!(may || kept.is_err(), "{fields:?}");
-            assert!(status != StatusCode::CREATED || kept.is_err());
+            assert!(status != StatusCode::PARTIAL_CONTENT || kept.is_err());
             if let Ok(kept) = kept {
                 let all = kept.fresh.checked_add(kept.stale_while_revalidate);
                 assert!(
@@ -216,6 +228,7 @@ pub(crate) fn vary(bytes: &[u8]) {
         query: Vec::new(),
         ignored_query: Vec::new(),
         ttl_seconds: None,
+        heuristic_percent: 0,
     };
     let Some(question) = key::of("http", "shop", "/p", None, &route) else {
         return;

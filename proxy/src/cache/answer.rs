@@ -1,7 +1,6 @@
 //! From a question to its answer: what is stored, what is waited for, what stands in.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -9,6 +8,7 @@ use super::coalesce::{self, Shared, Waiting};
 use super::entry::{Entry, Freshness};
 use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::key::Key;
+use super::policy::Terms;
 use super::vary::{self, Slot};
 use super::{Cache, client, hit};
 
@@ -20,8 +20,8 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Makes what is sent to the origin when there is no answer, a GET. Most answers need none.
     pub fetch: &'a (dyn Fn(&Key) -> FetchRequest + Sync),
-    /// See [`super::RouteConfig::ttl_seconds`].
-    pub ttl: Option<Duration>,
+    /// What is said of its lifetime.
+    pub terms: Terms,
 }
 
 /// What the cache says.
@@ -213,8 +213,8 @@ impl Cache {
         let (joined, leader) = self.flights.join(ask.key.text(), waiters_max)?;
         if let Some(leader) = leader {
             let (cache, key, stored) = (Arc::clone(self), ask.key.clone(), stored.cloned());
-            let (fetch, ttl) = ((ask.fetch)(&ask.key), ask.ttl);
-            tokio::spawn(async move { cache.fill(leader, key, stored, fetch, ttl).await });
+            let (fetch, terms) = ((ask.fetch)(&ask.key), ask.terms);
+            tokio::spawn(async move { cache.fill(leader, key, stored, fetch, terms).await });
         }
         Some(joined)
     }

@@ -136,8 +136,8 @@ impl Entry {
             fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
         }
         let by_coding = self.is_negotiated().then_some("Accept-Encoding");
-        let others = self.vary.iter().map(|(name, _)| name.as_str());
-        let vary: Vec<_> = others.chain(by_coding).collect();
+        let others = self.vary.iter().map(|(name, _)| capitalised(name.as_str()));
+        let vary: Vec<_> = others.chain(by_coding.map(str::to_owned)).collect();
         let value = HeaderValue::try_from(vary.join(", ")).ok();
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             fields.insert(header::VARY, value);
@@ -179,4 +179,13 @@ impl Entry {
         let heads = 2 * codings * (fields + 128);
         bodies + fields + heads + self.tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 512
     }
+}
+
+/// A field's name as it is commonly written.
+fn capitalised(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect::<Vec<_>>().join("-")
 }

@@ -2,7 +2,6 @@
 //! the client that caused it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
@@ -14,11 +13,12 @@ use super::coalesce::{Leader, Shared};
 use super::entry::Entry;
 use super::fetch::{FetchError, FetchRequest, Fetched};
 use super::key::Key;
-use super::policy::{self, Lifetime};
+use super::policy::{self, Lifetime, Terms};
 use super::purge::{SeenCurrent, url_tag};
 use super::vary::{self, Slot, Values};
 use super::{Cache, directives, encodings};
 use crate::forward::headers::INTERNAL;
+use crate::respond::negotiation::strength_aside;
 use crate::respond::stored::Heads;
 
 /// What the moment a fetch begins says of its answer.
@@ -34,7 +34,7 @@ impl Cache {
         key: Key,
         stored: Option<Arc<Entry>>,
         mut fetch: FetchRequest,
-        ttl: Option<Duration>,
+        terms: Terms,
     ) {
         // Whoever asked may have looked just before another fetch of the same key ended.
         if let Some(entry) = self.fresh(&key, self.clock.now_microseconds()) {
@@ -53,7 +53,7 @@ impl Cache {
         let shared = match self.fetch.fetch(fetch).await {
             Err(error) => Shared::Failed(error),
             Ok(fetched) => {
-                self.take_in(&mut leader, (&key, &sent), stored, fetched, (ttl, begun))
+                self.take_in(&mut leader, (&key, &sent), stored, fetched, (terms, begun))
                     .await
             }
         };
@@ -69,11 +69,10 @@ impl Cache {
         (key, sent): (&Key, &HeaderMap),
         stored: Option<Arc<Entry>>,
         fetched: Fetched,
-        (ttl, begun): (Option<Duration>, Begun),
+        (terms, begun): (Terms, Begun),
     ) -> Shared {
-        let negative = Duration::from_secs(self.config.negative_ttl_seconds);
         if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
-            let lifetime = self.renewed(&stored, &fetched.headers, ttl);
+            let lifetime = self.renewed(&stored, &fetched.headers, terms);
             let is_its = is_of(&stored, &fetched.headers, &self.vary);
             let (Some(lifetime), true) = (lifetime, is_its) else {
                 return self.not_shared(key);
@@ -82,7 +81,7 @@ impl Cache {
             return self.keep(key, fresh);
         }
         let (status, now) = (fetched.status, self.clock.now_microseconds());
-        let Ok(lifetime) = policy::lifetime(status, &fetched.headers, ttl, negative, now) else {
+        let Ok(lifetime) = policy::lifetime(status, &fetched.headers, terms, now) else {
             leader.hand_over(fetched);
             return if status.is_server_error() {
                 Shared::Failed(FetchError::Broken(format!("the origin answered {status}")))
@@ -158,7 +157,7 @@ impl Cache {
     ) -> Entry {
         let text = |name: &http::HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
         let etag = text(&header::ETAG)
-            .filter(|etag| etag.starts_with('"'))
+            .filter(|etag| etag.starts_with('"') || etag.starts_with("W/\""))
             .map(str::to_owned);
         Entry {
             status,
@@ -180,12 +179,7 @@ impl Cache {
     }
 
     /// The lifetime of a stored entry after a 304; the old one begins anew when the 304 says nothing of it.
-    fn renewed(
-        &self,
-        stored: &Entry,
-        fields: &HeaderMap,
-        ttl: Option<Duration>,
-    ) -> Option<Lifetime> {
+    fn renewed(&self, stored: &Entry, fields: &HeaderMap, terms: Terms) -> Option<Lifetime> {
         let now = self.clock.now_microseconds();
         if !directives::are_there(fields) {
             let total = stored.lifetime.fresh + stored.age;
@@ -194,8 +188,7 @@ impl Cache {
                 ..stored.lifetime
             });
         }
-        let negative = Duration::from_secs(self.config.negative_ttl_seconds);
-        policy::lifetime(stored.status, fields, ttl, negative, now).ok()
+        policy::lifetime(stored.status, fields, terms, now).ok()
     }
 
     /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
@@ -211,6 +204,7 @@ impl Cache {
         let mut newer = for_clients(fields);
         for name in [
             header::CONTENT_ENCODING,
+            HeaderName::from_static("content-md5"),
             header::CONTENT_RANGE,
             header::CONTENT_TYPE,
         ] {
@@ -266,7 +260,7 @@ fn is_of(stored: &Entry, fields: &HeaderMap, allowed: &[HeaderName]) -> bool {
     }
     let named = fields.get(header::ETAG).and_then(|etag| etag.to_str().ok());
     match (named, &stored.etag) {
-        (Some(named), Some(etag)) => named.trim_start_matches("W/") == etag,
+        (Some(named), Some(etag)) => strength_aside(named) == strength_aside(etag),
         _ => true,
     }
 }

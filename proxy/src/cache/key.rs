@@ -125,6 +125,7 @@ mod tests {
             query: ["q", "limit", "sort"].map(str::to_owned).to_vec(),
             ignored_query: ["utm_*", "gclid"].map(str::to_owned).to_vec(),
             ttl_seconds: None,
+            heuristic_percent: 0,
             enabled: true,
         }
     }

@@ -87,6 +87,10 @@ pub struct RouteConfig {
     pub ignored_query: Vec<String>,
     /// Stands above what the origin says of freshness, in seconds; null leaves it to the origin.
     pub ttl_seconds: Option<u64>,
+    /// Where nothing says how long an answer is fresh: this part of the time since it was last modified, in percent, a day at
+    /// the most (RFC 9111 4.2.2); 0 guesses nothing.
+    #[serde(default)]
+    pub heuristic_percent: u8,
 }
 
 impl Config {
@@ -133,6 +137,20 @@ impl Config {
                 format!("{path}.routes.{index}.path_prefix"),
                 "must begin with /",
             );
+            problems.require(
+                route.heuristic_percent <= 100,
+                format!("{path}.routes.{index}.heuristic_percent"),
+                "must be at most 100",
+            );
+        }
+    }
+
+    /// What is said of lifetimes on a route.
+    pub fn terms(&self, route: &RouteConfig) -> policy::Terms {
+        policy::Terms {
+            ttl: route.ttl_seconds.map(Duration::from_secs),
+            heuristic_percent: route.heuristic_percent,
+            negative_max: Duration::from_secs(self.negative_ttl_seconds),
         }
     }
 

@@ -31,27 +31,59 @@ pub enum Refused {
     NoLifetime,
 }
 
-/// Whether and for how long an answer to a GET may be kept, if it suits the request (`super::vary`). `ttl_override` stands above what the origin says of
-/// freshness, never above what it forbids. `now` is when it came, in microseconds since the epoch.
+/// What the shop's owner says of lifetimes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// Stands above what the origin says of freshness, never above what it forbids.
+    pub ttl: Option<Duration>,
+    /// Part of the time since an answer was last modified that it is fresh for where nothing else says so; 0 for none.
+    pub heuristic_percent: u8,
+    /// The longest time that what is not there is remembered.
+    pub negative_max: Duration,
+}
+
+/// The longest time that is guessed: after it a cache would have to warn of its guess (RFC 9111 4.2.2).
+const GUESSED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How an answer may be kept by its status.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Says something lasting by itself.
+    Lasting,
+    /// Lasts where its origin says so in as many words.
+    WhereSaid,
+    /// There is nothing: remembered for a moment.
+    Negative,
+}
+
+fn kind(status: StatusCode) -> Option<Kind> {
+    match status {
+        StatusCode::OK | StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
+            Some(Kind::Lasting)
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Some(Kind::Negative),
+        // They have no body of their own, or a part of one.
+        StatusCode::NO_CONTENT
+        | StatusCode::RESET_CONTENT
+        | StatusCode::PARTIAL_CONTENT
+        | StatusCode::NOT_MODIFIED => None,
+        other if other.is_success() || other.is_redirection() => Some(Kind::WhereSaid),
+        _ => None,
+    }
+}
+
+/// Whether and for how long an answer to a GET may be kept, if it suits the request (`super::vary`). `now` is when it came, in
+/// microseconds since the epoch.
 ///
 /// # Errors
 /// [`Refused`] says why not.
 pub fn lifetime(
     status: StatusCode,
     fields: &HeaderMap,
-    ttl_override: Option<Duration>,
-    negative_max: Duration,
+    terms: Terms,
     now: i64,
 ) -> Result<Lifetime, Refused> {
-    let is_negative = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
-    if !is_negative
-        && !matches!(
-            status,
-            StatusCode::OK | StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
-        )
-    {
-        return Err(Refused::Status);
-    }
+    let kind = kind(status).ok_or(Refused::Status)?;
     if fields.contains_key(header::SET_COOKIE) {
         return Err(Refused::SetCookie);
     }
@@ -66,16 +98,18 @@ pub fn lifetime(
     let said = directives
         .s_maxage
         .or(directives.max_age)
-        .map(Duration::from_secs);
-    let total = ttl_override
-        .or(said)
-        .or_else(|| expires(fields, now))
-        .ok_or(Refused::NoLifetime)?;
-    let total = if is_negative {
-        total.min(negative_max)
+        .map(Duration::from_secs)
+        .or_else(|| expires(fields, now));
+    let total = if kind == Kind::WhereSaid {
+        said
     } else {
-        total
+        terms.ttl.or(said).or_else(|| guessed(fields, terms, now))
     };
+    let mut total = total.ok_or(Refused::NoLifetime)?;
+    let is_negative = kind == Kind::Negative;
+    if is_negative {
+        total = total.min(terms.negative_max);
+    }
     let may_be_stale = !is_negative && !directives.must_revalidate && directives.s_maxage.is_none();
     let stale = |seconds| {
         if may_be_stale {
@@ -89,6 +123,16 @@ pub fn lifetime(
         stale_while_revalidate: stale(directives.stale_while_revalidate),
         stale_if_error: stale(directives.stale_if_error),
     })
+}
+
+/// Heuristic freshness (RFC 9111 4.2.2): what has not changed for long will not change soon.
+fn guessed(fields: &HeaderMap, terms: Terms, now: i64) -> Option<Duration> {
+    let percent = u32::from(terms.heuristic_percent);
+    let modified = date(fields, header::LAST_MODIFIED)?.ok()?;
+    let made = date(fields, header::DATE).map_or_else(|| Some(moment(now)), Result::ok)?;
+    let unchanged = made.duration_since(modified).ok()?;
+    let guess = unchanged / 100 * percent;
+    (percent > 0).then_some(guess.min(GUESSED_MAX))
 }
 
 /// The age an answer already had when it came: what it says, or what has passed since its `Date` if that is more

@@ -138,7 +138,7 @@ impl Bench {
                 key,
                 headers,
                 fetch: &|_| fetch.clone(),
-                ttl: None,
+                terms: self.cache.config.terms(&self.cache.config.routes[0]),
             })
             .await
     }

@@ -212,6 +212,7 @@ mod tests {
             query: Vec::new(),
             ignored_query: Vec::new(),
             ttl_seconds: None,
+            heuristic_percent: 0,
         };
         let question = super::super::key::of("http", "a", "/p", None, &route).unwrap();
         let varies = Varies::new(vec![header::ACCEPT_LANGUAGE]);

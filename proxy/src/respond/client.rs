@@ -74,9 +74,13 @@ impl Client for Session {
         Ok(())
     }
 
-    /// Pingora notices by itself, where it proxies.
+    /// Over HTTP/2. What of HTTP/1 takes this way is noticed by Pingora, where it proxies.
     async fn gone(&mut self) {
-        std::future::pending().await
+        match self.as_downstream_mut().watch_h2_stream_close() {
+            // Reset, closed or broken: all the same to whoever waits for an answer.
+            Some(closed) => drop(closed.await),
+            None => std::future::pending().await,
+        }
     }
 
     fn close(&mut self) {

@@ -32,6 +32,11 @@ impl Coding {
     }
 }
 
+/// An entity tag for the weak comparison (RFC 9110 8.8.3.2).
+pub fn strength_aside(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag)
+}
+
 /// The entity tag as the origin knows it.
 pub fn unmark(etag: &str) -> String {
     let bare = etag

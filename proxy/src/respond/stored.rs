@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::head::write_status;
-use super::negotiation::{self, Coding};
+use super::negotiation::{self, Coding, strength_aside};
 use super::{Respond, send};
 use crate::cache::entry::Entry;
 use crate::cache::range::{self, Wanted};
@@ -70,7 +70,9 @@ impl<'a> Choice<'a> {
             return whole;
         }
         let (body, coding) = (&entry.bodies.identity, Coding::Identity);
-        let need = match range::wanted(fields, entry.etag.as_deref(), body.len()) {
+        // Parts of bodies that are only alike make no body (RFC 9110 13.1.5).
+        let strong = entry.etag.as_deref().filter(|etag| etag.starts_with('"'));
+        let need = match range::wanted(fields, strong, body.len()) {
             Wanted::Whole => return whole,
             Wanted::Part { first, last } => Need::Part(first, last),
             Wanted::Nothing => Need::NoSuchPart,
@@ -161,7 +163,8 @@ fn has_it(request: &HeaderMap, entry: &Entry, coding: Coding) -> bool {
         .filter_map(|value| value.to_str().ok());
     let mut named = values
         .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"));
+        .map(|tag| strength_aside(tag.trim()));
+    let etag = strength_aside(&etag);
     named.any(|tag| tag == "*" || tag == etag)
 }
 

@@ -2,13 +2,27 @@ use proptest::prelude::*;
 
 use super::*;
 
+const TERMS: Terms = Terms {
+    ttl: None,
+    heuristic_percent: 0,
+    negative_max: Duration::from_secs(5),
+};
+
 fn judge(status: u16, fields: &[(&'static str, &str)]) -> Result<(u64, u64, u64), Refused> {
+    judge_by(TERMS, status, fields)
+}
+
+fn judge_by(
+    terms: Terms,
+    status: u16,
+    fields: &[(&'static str, &str)],
+) -> Result<(u64, u64, u64), Refused> {
     let mut map = HeaderMap::new();
     for (name, value) in fields {
         map.append(http::HeaderName::from_static(name), value.parse().unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
-    let found = lifetime(status, &map, None, Duration::from_secs(5), 0)?;
+    let found = lifetime(status, &map, terms, 0)?;
     let seconds = |duration: Duration| duration.as_secs();
     Ok((
         seconds(found.fresh),
@@ -66,7 +80,7 @@ fn what_is_private_or_forbidden_is_never_kept() {
         judge(200, &[public, ("set-cookie", "a=b")]),
         Err(Refused::SetCookie)
     );
-    for status in [206, 302, 400, 401, 403, 500, 503] {
+    for status in [206, 400, 401, 403, 500, 503] {
         assert_eq!(judge(status, &[public]), Err(Refused::Status), "{status}");
     }
     assert_eq!(judge(200, &[]), Err(Refused::NoLifetime));
@@ -224,6 +238,61 @@ proptest! {
         let mut fields = HeaderMap::new();
         fields.insert(header::CACHE_CONTROL, value.parse().unwrap());
         fields.insert(header::AGE, value.parse().unwrap());
-        let _ = lifetime(StatusCode::from_u16(status).unwrap(), &fields, None, Duration::ZERO, 0);
+        let _ = lifetime(StatusCode::from_u16(status).unwrap(), &fields, Terms::default(), 0);
     }
+}
+
+#[test]
+fn a_status_that_does_not_last_by_itself_is_kept_only_where_its_origin_says_so() {
+    let said = ("cache-control", "max-age=60");
+    let owner = Terms {
+        ttl: Some(Duration::from_secs(9)),
+        heuristic_percent: 100,
+        ..TERMS
+    };
+    let old = [
+        ("date", "Thu, 01 Jan 1970 00:00:10 GMT"),
+        ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ];
+    for status in [203, 299, 302, 303, 307] {
+        assert_eq!(judge(status, &[said]), Ok((60, 0, 0)), "{status}");
+        assert_eq!(
+            judge_by(owner, status, &old),
+            Err(Refused::NoLifetime),
+            "{status}"
+        );
+    }
+    for status in [204, 205, 206, 304, 400, 401, 403, 429, 500, 502, 503, 504] {
+        assert_eq!(judge(status, &[said]), Err(Refused::Status), "{status}");
+    }
+}
+
+#[test]
+fn freshness_is_guessed_only_where_the_owner_wants_it_and_nothing_says_it() {
+    let old = [
+        ("date", "Sat, 03 Jan 1970 00:00:00 GMT"),
+        ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ];
+    let guess = |percent| Terms {
+        heuristic_percent: percent,
+        ..TERMS
+    };
+    assert_eq!(judge(200, &old), Err(Refused::NoLifetime));
+    assert_eq!(judge_by(guess(10), 200, &old), Ok((17_280, 0, 0)));
+    assert_eq!(
+        judge_by(guess(100), 200, &old),
+        Ok((86_400, 0, 0)),
+        "a day at the most"
+    );
+    let said = [old[0], old[1], ("cache-control", "max-age=7")];
+    assert_eq!(judge_by(guess(10), 200, &said), Ok((7, 0, 0)));
+    assert_eq!(
+        judge_by(guess(10), 200, &old[..1]),
+        Err(Refused::NoLifetime)
+    );
+    let future = [old[1], ("last-modified", "Sun, 04 Jan 1970 00:00:00 GMT")];
+    assert_eq!(
+        judge_by(guess(10), 200, &future[1..]),
+        Err(Refused::NoLifetime)
+    );
 }

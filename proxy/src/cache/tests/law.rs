@@ -100,3 +100,13 @@ async fn a_thousand_clients_of_a_fetch_that_fails_cause_one_request() {
     }
     assert_eq!(bench.calls(), 1);
 }
+
+#[tokio::test]
+async fn a_weak_entity_tag_asks_whether_an_answer_is_current() {
+    let bench = bench();
+    bench.say(Ok((200, with(&[("etag", "W/\"v1\"")]), "body")));
+    assert_eq!(stored(&bench).await.etag.as_deref(), Some("W/\"v1\""));
+    advance(&bench, 301);
+    bench.ask().await;
+    until(|| bench.origin.conditional.load(Ordering::SeqCst) == 1).await;
+}

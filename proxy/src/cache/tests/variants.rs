@@ -122,5 +122,5 @@ async fn an_answer_says_what_it_depends_on_and_its_coding_too() {
         panic!("not stored");
     };
     let fields = entry.fields(crate::respond::negotiation::Coding::Gzip);
-    assert_eq!(fields[header::VARY], "accept-language, Accept-Encoding");
+    assert_eq!(fields[header::VARY], "Accept-Language, Accept-Encoding");
 }

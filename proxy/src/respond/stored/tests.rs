@@ -196,3 +196,21 @@ fn only_a_get_of_what_was_not_met_by_another_condition_has_parts() {
     request.method = Method::HEAD;
     assert_eq!(Choice::of(&request, &entry).status(), StatusCode::OK);
 }
+
+#[test]
+fn a_weak_entity_tag_is_known_again_and_has_no_parts() {
+    let mut weak = entry(&[]);
+    weak.etag = Some("W/\"v\"".to_owned());
+    for (named, status) in [
+        ("W/\"v\"", StatusCode::NOT_MODIFIED),
+        ("\"v\"", StatusCode::NOT_MODIFIED),
+        ("W/\"w\"", StatusCode::OK),
+    ] {
+        let request = request(header::IF_NONE_MATCH, named);
+        assert_eq!(Choice::of(&request, &weak).status(), status, "{named}");
+    }
+    let mut part = request(header::RANGE, "bytes=0-0");
+    let same = HeaderValue::from_static("W/\"v\"");
+    part.headers.insert(header::IF_RANGE, same);
+    assert_eq!(Choice::of(&part, &weak).status(), StatusCode::OK);
+}
