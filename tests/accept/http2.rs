@@ -328,7 +328,7 @@ async fn curl_speaks_it_too() -> Result<()> {
 async fn a_stream_that_is_taken_back_gives_up_its_place_in_the_line() -> Result<()> {
     let (place, origin) = (Place::new()?, Gated::start()?);
     let one_slot =
-        "dispatch: {concurrency_max: 1, concurrency_when_full: 1, queue_wait_ms: 30000}\n";
+        "dispatch: {concurrency_max: 1, concurrency_when_full: 1, queue_wait_ms: 120000}\n";
     let edge = place.edge_with(&origin, "", one_slot)?;
     let client = place.connect().await?;
     let mut send = client.send.clone().ready().await?;

@@ -28,7 +28,7 @@ const DESCRIPTORS_MORE: usize = 8;
 /// Readers, and one that writes: `pool.size_max` and one.
 const DATABASE_CONNECTIONS_MAX: usize = 51;
 
-/// How long idle ones may take to go: connections to the database and to the origins within two seconds of their last use.
+/// How long idle ones may take to go: connections to the database and to the origins within four seconds of their last use.
 const TIDYING: Duration = Duration::from_secs(90);
 
 const ASK: &[u8] = b"GET /api/products?limit=100 HTTP/1.1\r\nHost: shop.example.in\r\n\r\n";

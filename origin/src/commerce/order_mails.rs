@@ -20,9 +20,9 @@ pub struct Told {
     pub order_id: String,
     /// Entries of its history.
     pub steps: usize,
-    /// Ids of the parts of its payments that went back.
+    /// Ids of the parts of its payments that went back; nothing in records from before there were mails of parts.
     #[serde(default)]
-    pub given_back: BTreeSet<String>,
+    pub given_back: Option<BTreeSet<String>>,
 }
 
 impl Told {
@@ -31,7 +31,7 @@ impl Told {
         Self {
             order_id: order.id.clone(),
             steps: 0,
-            given_back: BTreeSet::new(),
+            given_back: Some(BTreeSet::new()),
         }
     }
 
@@ -40,7 +40,21 @@ impl Told {
         Self {
             order_id: order.id.clone(),
             steps: order.history.len(),
-            given_back: parts(order).map(|part| part.id.clone()).collect(),
+            given_back: Some(parts(order).map(|part| part.id.clone()).collect()),
+        }
+    }
+
+    /// Whether a part was told. Where that was not written down, those are that are no younger than the last step that was.
+    fn has(&self, order: &Order, part: &GivenBack) -> bool {
+        match &self.given_back {
+            Some(told) => told.contains(&part.id),
+            None => {
+                let last = self
+                    .steps
+                    .checked_sub(1)
+                    .and_then(|last| order.history.get(last));
+                last.is_some_and(|step| part.at <= step.at)
+            }
         }
     }
 }
@@ -87,7 +101,7 @@ impl Looked {
 pub fn untold(order: &Order, told: &Told, shop: &str, link: &str, at: Timestamp) -> Vec<Mail> {
     let steps = order.history.iter().skip(told.steps);
     let steps = steps.filter_map(|event| step(order, event));
-    let parts = parts(order).filter(|part| !told.given_back.contains(&part.id));
+    let parts = parts(order).filter(|part| !told.has(order, part));
     let parts = parts.map(|part| {
         let amount = rupees(part.amount.0);
         (
@@ -110,6 +124,10 @@ pub fn untold(order: &Order, told: &Told, shop: &str, link: &str, at: Timestamp)
 /// How much the shop had of an order's money when something happened to it.
 fn held(order: &Order, at: Timestamp) -> Paise {
     let is_there = |payment: &&Payment| {
+        // Before there were parts, all of it went back at once and left no row.
+        if payment.state == PaymentState::Refunded && payment.given_back.is_empty() {
+            return false;
+        }
         let came = matches!(
             payment.state,
             PaymentState::Approved | PaymentState::Refunded
@@ -220,6 +238,14 @@ mod tests {
             "{mails:?}"
         );
         assert!(said(&broken, &Told::all_of(&broken)).is_empty());
+        // A record from before parts were told knows those that are no younger than its last step.
+        let old = |seconds| {
+            let mut old = broken.clone();
+            old.history[0].at = later(seconds);
+            let record = serde_json::json!({ "order_id": old.id, "steps": 1 });
+            said(&old, &serde_json::from_value(record).unwrap()).len()
+        };
+        assert_eq!((old(0), old(1)), (1, 0));
 
         // Called off, what is left is promised, though it went back before anybody was told.
         let off = OrderStep::to(OrderState::RefundDue, later(2), "customer", "");
@@ -233,6 +259,21 @@ mod tests {
         );
         assert!(
             mails[1].contains("We have sent ₹900.00 back to you."),
+            "{mails:?}"
+        );
+    }
+
+    #[test]
+    fn what_went_back_before_there_were_parts_is_not_promised_again() {
+        let mut paid = order(OrderState::Confirmed);
+        let mut gone = approved("pay_0", Paise(120_000));
+        gone.state = PaymentState::Refunded;
+        paid.payments = vec![gone, approved("pay_1", Paise(120_000))];
+        let off = OrderStep::to(OrderState::RefundDue, later(2), "customer", "");
+        let mails = said(&paid.stepped(off).unwrap(), &Told::all_of(&paid));
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert!(
+            mails[0].contains("We send ₹1200.00 back to you."),
             "{mails:?}"
         );
     }

@@ -50,6 +50,9 @@ pub struct Pool {
     pub wait_timeout_ms: u64,
 }
 
+/// The longest pause between two looks for what is idle too long, or old.
+const REAPING_MAX: Duration = Duration::from_secs(30);
+
 impl Pool {
     /// A pool within these bounds. What was used last is used first, so that those of a rush go when little work goes on.
     pub(super) fn builder<M: bb8::ManageConnection>(&self) -> bb8::Builder<M> {
@@ -58,7 +61,7 @@ impl Pool {
             .max_size(self.size_max)
             .min_idle(Some(self.size_min))
             .idle_timeout(Some(idle_timeout))
-            .reaper_rate(idle_timeout)
+            .reaper_rate(idle_timeout.min(REAPING_MAX))
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .connection_timeout(Duration::from_millis(self.wait_timeout_ms))
     }

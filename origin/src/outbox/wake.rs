@@ -14,7 +14,8 @@ use crate::app::App;
 const PAUSE: Duration = Duration::from_millis(10);
 /// The pause after Redis was gone.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a wake-up is said that Redis does not take. It is gone then: when it is back each origin looks by itself.
+/// How often a wake-up is said that Redis does not take. It is gone then: when it is back each
+/// origin looks by itself, and where only this was refused, when its own time to look comes.
 const TRIES: usize = 5;
 
 /// Tells the others of each write of this process, until asked to stop.

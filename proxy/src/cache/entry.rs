@@ -18,7 +18,7 @@ pub struct Entry {
     pub status: StatusCode,
     /// Fields for clients, without those that belong to the edge or depend on the coding.
     pub headers: HeaderMap,
-    /// Strong entity tag as the origin gave it, with quotes.
+    /// Entity tag, strong or weak as the origin gave it, with quotes.
     pub etag: Option<String>,
     /// The body in each coding.
     pub bodies: Bodies,

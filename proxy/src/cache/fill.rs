@@ -188,7 +188,13 @@ impl Cache {
                 ..stored.lifetime
             });
         }
-        policy::lifetime(stored.status, fields, terms, now).ok()
+        // What a 304 leaves out is as it was (RFC 9111 4.3.4); a guess goes by when the answer was modified.
+        let mut fields = fields.clone();
+        let modified = stored.headers.get(header::LAST_MODIFIED);
+        if let (false, Some(modified)) = (fields.contains_key(header::LAST_MODIFIED), modified) {
+            fields.insert(header::LAST_MODIFIED, modified.clone());
+        }
+        policy::lifetime(stored.status, &fields, terms, now).ok()
     }
 
     /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
@@ -249,6 +255,11 @@ fn ask_whether_current(stored: &Entry, fields: &mut HeaderMap) {
     }
 }
 
+/// Whether a 304 that names an entity tag is about the body with this one: a strong tag is about no other.
+fn is_same(named: &str, stored: &str) -> bool {
+    named == stored || named.starts_with("W/") && strength_aside(named) == strength_aside(stored)
+}
+
 /// Whether a 304 is about this entry: not when it names another entity tag (RFC 9111 4.3.4), or says that the answer depends
 /// on something else than it did.
 fn is_of(stored: &Entry, fields: &HeaderMap, allowed: &[HeaderName]) -> bool {
@@ -260,7 +271,7 @@ fn is_of(stored: &Entry, fields: &HeaderMap, allowed: &[HeaderName]) -> bool {
     }
     let named = fields.get(header::ETAG).and_then(|etag| etag.to_str().ok());
     match (named, &stored.etag) {
-        (Some(named), Some(etag)) => strength_aside(named) == strength_aside(etag),
+        (Some(named), Some(etag)) => is_same(named, etag),
         _ => true,
     }
 }
@@ -332,4 +343,22 @@ async fn collect(
         }
     }
     Collected::Whole(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strong_tag_of_a_304_is_about_the_same_strong_tag_only() {
+        for (named, stored, same) in [
+            ("\"v\"", "\"v\"", true),
+            ("W/\"v\"", "\"v\"", true),
+            ("W/\"v\"", "W/\"v\"", true),
+            ("\"v\"", "W/\"v\"", false),
+            ("W/\"w\"", "W/\"v\"", false),
+        ] {
+            assert_eq!(is_same(named, stored), same, "{named} {stored}");
+        }
+    }
 }

@@ -56,18 +56,18 @@ enum Kind {
     Negative,
 }
 
+/// `None` for a status that is not kept. Whatever is kept is understood, as `must-understand` wants it (RFC 9111 5.2.2.3).
 fn kind(status: StatusCode) -> Option<Kind> {
     match status {
-        StatusCode::OK | StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
-            Some(Kind::Lasting)
+        StatusCode::OK
+        | StatusCode::NON_AUTHORITATIVE_INFORMATION
+        | StatusCode::MULTIPLE_CHOICES
+        | StatusCode::MOVED_PERMANENTLY
+        | StatusCode::PERMANENT_REDIRECT => Some(Kind::Lasting),
+        StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT => {
+            Some(Kind::WhereSaid)
         }
         StatusCode::NOT_FOUND | StatusCode::GONE => Some(Kind::Negative),
-        // They have no body of their own, or a part of one.
-        StatusCode::NO_CONTENT
-        | StatusCode::RESET_CONTENT
-        | StatusCode::PARTIAL_CONTENT
-        | StatusCode::NOT_MODIFIED => None,
-        other if other.is_success() || other.is_redirection() => Some(Kind::WhereSaid),
         _ => None,
     }
 }
@@ -101,7 +101,7 @@ pub fn lifetime(
         .map(Duration::from_secs)
         .or_else(|| expires(fields, now));
     let total = if kind == Kind::WhereSaid {
-        said
+        said.map(|said| terms.ttl.unwrap_or(said))
     } else {
         terms.ttl.or(said).or_else(|| guessed(fields, terms, now))
     };
