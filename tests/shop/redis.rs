@@ -62,6 +62,20 @@ async fn logs_out(shop: &Stack, who: &LoggedIn) -> Result<()> {
     all_say(shop, who, 401).await
 }
 
+/// A question that breaks off lets Redis alone for a second; what was to be said within it is said afterwards.
+async fn says_again(
+    shop: &Stack,
+    redis: &RedisServer,
+    who: &LoggedIn,
+    (desk, id): (&Desk<'_>, &str),
+) -> Result<()> {
+    redis.ask("CLIENT KILL TYPE normal")?;
+    all_say(shop, who, 200).await?;
+    tokio::time::timeout(SOON, price(desk, id, 105))
+        .await
+        .context("what Redis did not take is not said again")?
+}
+
 async fn redis_dies(database: &str) -> Result<()> {
     let Some(mut redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
         return Ok(());
@@ -109,12 +123,7 @@ async fn redis_dies(database: &str) -> Result<()> {
         .await
         .context("Redis wakes nobody again")??;
 
-    // A question that breaks off lets Redis alone for a second; what was to be said within it is said afterwards.
-    redis.ask("CLIENT KILL TYPE normal")?;
-    all_say(shop, &people[2], 200).await?;
-    tokio::time::timeout(SOON, price(&desk, id, 105))
-        .await
-        .context("what Redis did not take is not said again")??;
+    says_again(shop, &redis, &people[2], (&desk, id)).await?;
     logs_out(shop, &people[2]).await
 }
 

@@ -91,6 +91,15 @@ impl<'a> TheOrder<'a> {
     }
 }
 
+async fn each_part_is_told(shop: &Stack) -> Result<()> {
+    shop.wait_for("her customer is told of each part", async || {
+        let mails = mails(shop)?;
+        let is_of_a_part = |mail: &&String| mail.contains("Subject: CR000001: money sent back");
+        Ok(mails.iter().filter(is_of_a_part).count() == 3)
+    })
+    .await
+}
+
 async fn transferred(own: &str) -> Result<()> {
     let shop = &selling(own, 2).await?;
     let desk = &Desk::open(shop).await?;
@@ -149,12 +158,7 @@ async fn transferred(own: &str) -> Result<()> {
         (json!("refunded"), json!("refunded"), total, 3)
     );
     order.is_refused(None, 409, "already_decided").await?;
-    shop.wait_for("her customer is told of each part", async || {
-        let mails = mails(shop)?;
-        let is_of_a_part = |mail: &&String| mail.contains("Subject: CR000001: money sent back");
-        Ok(mails.iter().filter(is_of_a_part).count() == 3)
-    })
-    .await?;
+    each_part_is_told(shop).await?;
     let parts = &order.seen().await?["payments"][0]["given_back"];
     assert_eq!(
         (&parts[0]["by"], &parts[0]["note"]),

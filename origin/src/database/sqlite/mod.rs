@@ -196,7 +196,10 @@ mod tests {
         let rush = (0..readers).map(|_| {
             let (database, all_at_once) = (database.clone(), Arc::clone(&all_at_once));
             tokio::spawn(async move {
-                let question = move |_: &Connection| Ok(drop(all_at_once.wait()));
+                let question = move |_: &Connection| {
+                    all_at_once.wait();
+                    Ok(())
+                };
                 database.read(question).await
             })
         });
