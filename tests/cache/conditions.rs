@@ -94,7 +94,7 @@ fn what_depends_on_the_language_is_kept_for_each_language() -> Result<()> {
         ("fwd=uri-miss; stored", 1),
         ("fwd=vary-miss; stored", 1),
         ("crackers; hit", 2),
-        ("vary: accept-language", 4),
+        ("vary: Accept-Language", 4),
     ] {
         assert_eq!(answers.matches(said).count(), times, "{said} {answers}");
     }
