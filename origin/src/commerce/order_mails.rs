@@ -9,7 +9,7 @@ use super::gateway;
 use super::mail::Mail;
 use super::money::{Paise, rupees};
 use super::orders::{Order, OrderEvent, OrderState, PaymentMethod};
-use super::payments::{GivenBack, Payment, PaymentState};
+use super::payments::GivenBack;
 use super::records::Kept;
 
 /// How many steps of an order its customer was told of, written together with the mails that tell of them: a step is told
@@ -49,10 +49,7 @@ impl Told {
         match &self.given_back {
             Some(told) => told.contains(&part.id),
             None => {
-                let last = self
-                    .steps
-                    .checked_sub(1)
-                    .and_then(|last| order.history.get(last));
+                let last = order.history.iter().take(self.steps).next_back();
                 last.is_some_and(|step| part.at <= step.at)
             }
         }
@@ -123,22 +120,8 @@ pub fn untold(order: &Order, told: &Told, shop: &str, link: &str, at: Timestamp)
 
 /// How much the shop had of an order's money when something happened to it.
 fn held(order: &Order, at: Timestamp) -> Paise {
-    let is_there = |payment: &&Payment| {
-        // Before there were parts, all of it went back at once and left no row.
-        if payment.state == PaymentState::Refunded && payment.given_back.is_empty() {
-            return false;
-        }
-        let came = matches!(
-            payment.state,
-            PaymentState::Approved | PaymentState::Refunded
-        );
-        came && payment.submitted_at <= at
-    };
-    let held = order.payments.iter().filter(is_there).map(|payment| {
-        let gone = payment.given_back.iter().filter(|part| part.at <= at);
-        payment.amount.0 - gone.map(|part| part.amount.0).sum::<i64>()
-    });
-    Paise(held.sum())
+    let held = order.payments.iter().map(|payment| payment.held_at(at).0);
+    Paise(held.fold(0, i64::saturating_add))
 }
 
 /// What is said of a step; nothing where a customer has nothing to know.
@@ -195,6 +178,7 @@ fn step(order: &Order, event: &OrderEvent) -> Option<(&'static str, String)> {
 mod tests {
     use super::super::gateway::tests::order;
     use super::super::orders::OrderStep;
+    use super::super::payments::PaymentState;
     use super::super::payments::tests::approved;
     use super::super::refunds;
     use super::*;

@@ -71,6 +71,19 @@ impl Payment {
         Paise(rows.fold(0, i64::saturating_add))
     }
 
+    /// How much of it the shop had at a moment.
+    pub fn held_at(&self, at: Timestamp) -> Paise {
+        let came = matches!(self.state, PaymentState::Approved | PaymentState::Refunded);
+        // Nobody wrote down when it went back whole: see `refunded`.
+        let left_no_row = self.state == PaymentState::Refunded && self.given_back.is_empty();
+        if !came || left_no_row || self.submitted_at > at {
+            return Paise(0);
+        }
+        let gone = self.given_back.iter().filter(|row| row.at <= at);
+        let gone = gone.map(|row| row.amount.0).fold(0, i64::saturating_add);
+        Paise(self.amount.0.saturating_sub(gone))
+    }
+
     /// How much of it did not.
     pub fn left(&self) -> Paise {
         Paise(self.amount.0.saturating_sub(self.refunded().0))
