@@ -335,19 +335,11 @@ async fn a_stream_that_is_taken_back_gives_up_its_place_in_the_line() -> Result<
     let (first, _) = send.send_request(request("POST", "/api/orders", &[])?, true)?;
     origin.wait_for(1)?;
     let waiting = "dispatch_waiting{class=\"checkout\"}";
-    let becomes = async |count| -> Result<()> {
-        let begun = std::time::Instant::now();
-        while edge.metric(waiting).await? != count {
-            ensure!(begun.elapsed() < PATIENCE, "{waiting} is not {count}");
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
     let mut send = client.send.clone().ready().await?;
     let (_second, mut stream) = send.send_request(request("POST", "/api/orders", &[])?, true)?;
-    becomes(1).await?;
+    edge.metric_is(waiting, 1).await?;
     stream.send_reset(h2::Reason::CANCEL);
-    becomes(0).await?;
+    edge.metric_is(waiting, 0).await?;
     origin.allow(1);
     let first = tokio::time::timeout(PATIENCE, first).await??;
     assert_eq!(first.status(), 200);

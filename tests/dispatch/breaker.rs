@@ -24,12 +24,12 @@ async fn an_origin_that_fails_gets_nothing_then_probes_then_everything() -> Resu
     for _ in 0..12 {
         assert_eq!(shop.ask("POST", "/api/cart", ANN).await??.status(), 503);
     }
-    assert_eq!(shop.metric(&state).await?, 0);
+    assert_eq!(shop.edge.metric(&state).await?, 0);
     shop.origin.answer(BAD);
     for _ in 0..12 {
         assert_eq!(shop.ask("POST", "/api/cart", ANN).await??.status(), 502);
     }
-    assert_eq!(shop.metric(&state).await?, 2);
+    assert_eq!(shop.edge.metric(&state).await?, 2);
     let asked = shop.origin.arrived().len();
     let refused = shop.ask("POST", "/api/cart", ANN).await??;
     assert_eq!(refused.status(), 503);
@@ -37,15 +37,15 @@ async fn an_origin_that_fails_gets_nothing_then_probes_then_everything() -> Resu
     assert_eq!(shop.origin.arrived().len(), asked, "the origin was asked");
 
     shop.origin.answer(DONE);
-    shop.metric_is(&state, 1).await?;
+    shop.edge.metric_is(&state, 1).await?;
     for _ in 0..2 {
         assert_eq!(shop.ask("POST", "/api/cart", ANN).await??.status(), 200);
     }
-    assert_eq!(shop.metric(&state).await?, 0);
+    assert_eq!(shop.edge.metric(&state).await?, 0);
     let opened = format!(
         "dispatch_breaker_opened_total{{group=\"origin\",reason=\"failures\",server=\"127.0.0.1:{}\"}}",
         shop.origin.port
     );
-    assert_eq!(shop.metric(&opened).await?, 1);
+    assert_eq!(shop.edge.metric(&opened).await?, 1);
     Ok(())
 }

@@ -3,9 +3,8 @@
 mod breaker;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use crackers_shared::session_cookie::{CUSTOMER_COOKIE, Keys, SessionCookie};
 use crackers_tests::gated::Gated;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of};
@@ -54,26 +53,7 @@ impl Busy {
         tokio::spawn(async move { Ok(request.send().await?) })
     }
 
-    async fn metric(&self, line: &str) -> Result<u64> {
-        let url = format!("http://127.0.0.1:{}/metrics", self.edge.metrics);
-        let text = self.client.get(url).send().await?.text().await?;
-        let line = format!("crackers_edge_{line} ");
-        let mut rows = text.lines();
-        let value = rows.find_map(|row| row.strip_prefix(&line)?.parse().ok());
-        Ok(value.unwrap_or(0))
-    }
-
-    /// Waits until a metric has a value.
-    async fn metric_is(&self, line: &str, value: u64) -> Result<()> {
-        let begun = Instant::now();
-        while self.metric(line).await? != value {
-            ensure!(begun.elapsed() < PATIENCE, "{line} is not {value}");
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    /// The same, and only then has the next one's turn come: what arrives later waits behind it.
+    /// Asks, and waits until it waits: only then has the next one's turn come: what arrives later waits behind it.
     async fn waits(
         self: &Arc<Self>,
         method: &str,
@@ -82,9 +62,9 @@ impl Busy {
         class: &str,
     ) -> Result<Asked> {
         let line = format!("dispatch_waiting{{class=\"{class}\"}}");
-        let before = self.metric(&line).await?;
+        let before = self.edge.metric(&line).await?;
         let asked = self.ask(method, path, who);
-        self.metric_is(&line, before + 1).await?;
+        self.edge.metric_is(&line, before + 1).await?;
         Ok(asked)
     }
 }
@@ -128,9 +108,9 @@ async fn while_the_origin_is_busy_checkout_goes_before_cart_before_browsing_befo
     for one in asked {
         assert_eq!(one.await??.status(), 200);
     }
-    assert_eq!(shop.metric("dispatch_in_flight").await?, 0);
+    assert_eq!(shop.edge.metric("dispatch_in_flight").await?, 0);
     let waited = "dispatch_wait_seconds_count{class=\"checkout\"}";
-    assert_eq!(shop.metric(waited).await?, 1);
+    assert_eq!(shop.edge.metric(waited).await?, 1);
     Ok(())
 }
 
@@ -149,7 +129,8 @@ async fn a_greedy_client_delays_others_by_no_more_than_a_turn_each() -> Result<(
     for number in 0..100 {
         asked.push(shop.ask("GET", &format!("/api/greedy/{number}"), GREEDY));
     }
-    shop.metric_is("dispatch_waiting{class=\"browse\"}", 100)
+    shop.edge
+        .metric_is("dispatch_waiting{class=\"browse\"}", 100)
         .await?;
     for (method, path, who) in [
         ("GET", "/api/ann", ANN),
@@ -204,7 +185,7 @@ async fn a_full_line_is_answered_503_and_whoever_has_most_places_gives_one_up() 
     assert_eq!(displaced.status(), 503);
     for (reason, count) in [("queue_full", 1), ("displaced", 1)] {
         let line = format!("dispatch_refused_total{{class=\"browse\",reason=\"{reason}\"}}");
-        assert_eq!(shop.metric(&line).await?, count, "{reason}");
+        assert_eq!(shop.edge.metric(&line).await?, count, "{reason}");
     }
     shop.origin.allow(4);
     for one in greedy.into_iter().chain([first, ann]) {
@@ -226,7 +207,7 @@ async fn whoever_waits_too_long_is_told_to_come_back_and_hits_do_not_wait_at_all
     assert_eq!(late.status(), 503);
     assert!(late.headers().contains_key("retry-after"));
     let line = "dispatch_refused_total{class=\"checkout\",reason=\"waited_too_long\"}";
-    assert_eq!(shop.metric(line).await?, 1);
+    assert_eq!(shop.edge.metric(line).await?, 1);
     let hit = shop.ask("GET", "/api/shop", BEN).await??;
     assert_eq!(hit.text().await?, "kept");
     assert_eq!(shop.origin.arrived().len(), 2);
@@ -242,7 +223,8 @@ async fn whoever_leaves_gives_up_his_place_in_the_line() -> Result<()> {
     shop.origin.wait_for(1)?;
     let impatient = shop.waits("POST", "/api/orders", BEN, "checkout").await?;
     impatient.abort();
-    shop.metric_is("dispatch_waiting{class=\"checkout\"}", 0)
+    shop.edge
+        .metric_is("dispatch_waiting{class=\"checkout\"}", 0)
         .await?;
     shop.origin.allow(1);
     assert_eq!(first.await??.status(), 200);
@@ -261,7 +243,7 @@ async fn a_limit_that_adapts_itself_begins_as_it_is_set() -> Result<()> {
         shop.origin.wait_for(number)?;
     }
     asked.push(shop.waits("POST", "/api/orders", ANN, "checkout").await?);
-    assert_eq!(shop.metric("dispatch_limit").await?, 2);
+    assert_eq!(shop.edge.metric("dispatch_limit").await?, 2);
     assert_eq!(shop.origin.arrived().len(), 2);
     shop.origin.allow(3);
     for one in asked {

@@ -119,6 +119,19 @@ impl LoneEdge {
         let value = lines.find_map(|row| row.strip_prefix(&line)?.parse().ok());
         Ok(value.unwrap_or(0))
     }
+
+    /// Waits until a metric has a value.
+    ///
+    /// # Errors
+    /// When it does not come to have it, or the metrics cannot be read.
+    pub async fn metric_is(&self, name: &str, value: u64) -> Result<()> {
+        let begun = Instant::now();
+        while self.metric(name).await? != value {
+            ensure!(begun.elapsed() < PATIENCE, "{name} is not {value}");
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
 }
 
 /// An edge alone, with these groups of origins, and settings of its own laid over them, in which `$PORT` stands for its port.
