@@ -39,13 +39,15 @@ pub(super) async fn order_of(shop: &Stack, product: &str, quantity: u32) -> Resu
     }))
 }
 
-/// A product that costs enough for one order, with so many pieces of it.
+/// The dearest product that is there and for sale, so that it costs enough for one order, with so many pieces of it.
 pub(super) async fn stocked(shop: &Stack, pieces: u32) -> Result<Value> {
     let list = shop
-        .get("/api/products?limit=1&sort=-price&stock=in_stock")
+        .get("/api/products?limit=50&sort=-price&stock=in_stock")
         .await?
         .json()?;
-    let product = list["items"][0].clone();
+    let mut products = list["items"].as_array().into_iter().flatten();
+    let product = products.find(|product| product["restricted"] == false);
+    let product = product.context("nothing is for sale")?.clone();
     let sku = product["sku"].as_str().context("no SKU")?;
     shop.command(&["stock", "set", sku, &pieces.to_string()])?;
     Ok(product)

@@ -4,9 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
 
 use crate::mongod::{Mongod, direct};
 use crate::process::PATIENCE;
+
+/// The server's code for: nobody can take over yet.
+const EXCEEDED_TIME_LIMIT: i32 = 262;
 
 /// Three servers.
 pub struct ReplicaSet(Vec<Mongod>);
@@ -45,9 +49,15 @@ impl ReplicaSet {
     pub async fn step_down(&self) -> Result<()> {
         let before = self.primary().await?;
         let admin = direct(&before).await?.database("admin");
-        let command = doc! { "replSetStepDown": 20, "secondaryCatchUpPeriodSecs": 10 };
-        admin.run_command(command).await?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + 2 * PATIENCE;
+        // Who stepped down stands back for five seconds: after two of them in a row nobody may be there to take over yet.
+        let command = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 4 };
+        while let Err(error) = admin.run_command(command.clone()).await {
+            let is_early = matches!(*error.kind, ErrorKind::Command(ref said) if said.code == EXCEEDED_TIME_LIMIT);
+            if !is_early || Instant::now() > deadline {
+                return Err(error.into());
+            }
+        }
         while Instant::now() < deadline {
             if self.primary().await? != before {
                 return Ok(());
