@@ -58,6 +58,9 @@ impl ProxyHttp for Phases {
             ip: address.and_then(|address| Some(address.as_inet()?.ip())),
             is_tls: digest.is_some_and(|digest| digest.ssl_digest.is_some()),
         };
+        // HTTP/1.0 knows no interim answers (RFC 9110 15.2).
+        let is_old = session.req_header().version < http::Version::HTTP_11;
+        session.as_downstream_mut().set_ignore_info_resp(is_old);
         let fields = &session.req_header().headers;
         request::identify(edge, fields, arrival, context);
         request::answer_here(edge, session, context).await
@@ -183,6 +186,11 @@ impl ProxyHttp for Phases {
             let refused = &edge.metrics.forward_heads_refused;
             refused.with_label_values(&[bad.0]).inc();
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, bad.0).into_up());
+        }
+        if answer.status.is_informational() {
+            let fields = edge.respond.interim(answer.headers.clone());
+            *answer = send::head(answer.status, &fields)?;
+            return Ok(());
         }
         let mut fields = answer.headers.clone();
         let request = session.req_header();

@@ -3,6 +3,7 @@
 mod answers;
 mod balancing;
 mod failing;
+mod interim;
 mod plain;
 
 use std::sync::Arc;

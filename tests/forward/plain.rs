@@ -82,6 +82,11 @@ fn answers() -> Vec<(String, bool)> {
         chunked("", "0\r\n\r\n"),
         "HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n".to_owned(),
         "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n".to_owned(),
+        format!(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nCache-Tag: t\r\n\r\n\
+             HTTP/1.1 102 Processing\r\n\r\n{}",
+            sized("", "after hints")
+        ),
         status("201 Created", "Location: /y\r\n"),
         status("302 Found", "Location: /y\r\n"),
         status("299 Odd", ""),

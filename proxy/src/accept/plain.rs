@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::{Error, ErrorType, Result};
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use crate::edge::Edge;
 use crate::forward::http1::Tunnel;
 use crate::record;
 use crate::request;
-use crate::respond::head::Ending;
+use crate::respond::head::{Ending, write_interim};
 use crate::respond::{Client, Head, Respond};
 use crate::telemetry::traces::Stage;
 
@@ -206,6 +206,11 @@ impl Client for Direct<'_> {
             return self.flush().await;
         }
         Ok(())
+    }
+
+    async fn send_interim(&mut self, status: StatusCode, fields: HeaderMap) -> Result<()> {
+        write_interim(&mut self.waiting, status, &fields);
+        self.flush().await
     }
 
     async fn send_part(&mut self, part: Option<Bytes>, is_end: bool) -> Result<()> {

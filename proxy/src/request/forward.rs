@@ -15,7 +15,7 @@ use crate::edge::Edge;
 use crate::forward::client::{self, Route};
 use crate::forward::group::{Asker, Failed, Group};
 use crate::forward::headers::{Provenance, named_by_connection, provenance};
-use crate::forward::http1::{Arriving, Outgoing, Tunnel};
+use crate::forward::http1::{self, Arriving, Outgoing, Tunnel};
 use crate::respond::{Client, Head};
 use crate::telemetry::traces::Stage;
 
@@ -87,7 +87,7 @@ fn outgoing(edge: &Edge, request: &Parts, body: &Bytes, context: &Context) -> Ou
     let fields = kept.chain(own.iter().map(|(name, value)| (name, value)));
     let target = request.uri.path_and_query();
     let target = target.map_or("/", http::uri::PathAndQuery::as_str);
-    Outgoing::new(&request.method, target, fields, body)
+    Outgoing::new(&request.method, target, fields, body).with_interim()
 }
 
 /// Sends a request that has got its slot, and whose body is there whole, to an origin, and the answer to the client. A client
@@ -122,12 +122,7 @@ pub async fn forward(
     let permit = context.permit.take();
     let attempts = &mut context.attempts;
     let forwarding = client::forward(&edge.http1, &outgoing, route, &asker, attempts, permit);
-    let fetched = tokio::select! {
-        biased;
-        fetched = forwarding => fetched,
-        () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
-    };
-    match fetched {
+    match arriving(edge, client, &outgoing, forwarding).await? {
         Ok(arriving) if arriving.is_tunnel() => {
             let head = switched(&arriving);
             client.send_head(&edge.respond, context, head).await?;
@@ -147,6 +142,39 @@ pub async fn forward(
             sent.map(|()| None)
         }
     }
+}
+
+/// Waits for what an origin answers; interim answers go to the client meanwhile.
+async fn arriving<T>(
+    edge: &Edge,
+    client: &mut impl Client,
+    outgoing: &Outgoing,
+    forwarding: impl Future<Output = T>,
+) -> Result<T> {
+    let mut forwarding = std::pin::pin!(forwarding);
+    let arrived = loop {
+        tokio::select! {
+            biased;
+            arrived = &mut forwarding => break arrived,
+            heads = outgoing.interim() => send_interim(edge, client, heads).await?,
+            () = client.gone() => return Err(Error::new_down(ErrorType::ConnectionClosed)),
+        }
+    };
+    send_interim(edge, client, outgoing.interim_now()).await?;
+    Ok(arrived)
+}
+
+/// What came before the answer.
+async fn send_interim(
+    edge: &Edge,
+    client: &mut impl Client,
+    heads: Vec<http1::head::Head>,
+) -> Result<()> {
+    for head in heads {
+        let fields = edge.respond.interim(head.fields);
+        client.send_interim(head.status, fields).await?;
+    }
+    Ok(())
 }
 
 /// What the client is told of an origin that has changed to WebSocket.

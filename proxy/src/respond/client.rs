@@ -34,6 +34,13 @@ pub trait Client: Send {
         head: Head,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Sends an interim answer at once, where the client's protocol has any (Pingora's HTTP/2 has none).
+    fn send_interim(
+        &mut self,
+        status: StatusCode,
+        fields: HeaderMap,
+    ) -> impl Future<Output = Result<()>> + Send;
+
     /// Sends a part of the body; the whole answer is sent when this was its end.
     fn send_part(
         &mut self,
@@ -63,6 +70,11 @@ impl Client for Session {
         let written = send::head(head.status, &fields)?;
         self.write_response_header(Box::new(written), head.is_end)
             .await
+    }
+
+    async fn send_interim(&mut self, status: StatusCode, fields: HeaderMap) -> Result<()> {
+        let written = send::head(status, &fields)?;
+        self.write_response_header(Box::new(written), false).await
     }
 
     async fn send_part(&mut self, part: Option<Bytes>, is_end: bool) -> Result<()> {

@@ -56,6 +56,13 @@ impl Respond {
     }
 }
 
+/// Writes the whole head of an interim answer.
+pub fn write_interim(text: &mut BytesMut, status: StatusCode, fields: &HeaderMap) {
+    write_status(text, status);
+    write_fields(text, fields);
+    text.put_slice(b"\r\n");
+}
+
 /// The status line.
 pub(super) fn write_status(text: &mut BytesMut, status: StatusCode) {
     text.put_slice(b"HTTP/1.1 ");

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
 
-use crate::forward::headers::INTERNAL;
+use crate::forward::headers::{INTERNAL, remove_hop_by_hop};
 pub use client::{Client, Head};
 pub use problem::Problem;
 
@@ -108,6 +108,13 @@ impl Respond {
         if !self.further_cdn {
             fields.remove(&headers::CDN_CACHE_CONTROL);
         }
+    }
+
+    /// The fields that a client sees of an interim answer.
+    pub fn interim(&self, mut fields: HeaderMap) -> HeaderMap {
+        remove_hop_by_hop(&mut fields);
+        self.remove_internal(&mut fields);
+        fields
     }
 
     /// Every field that an answer must or must not carry, whoever made it.

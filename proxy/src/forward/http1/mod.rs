@@ -4,6 +4,7 @@
 mod body;
 mod connection;
 pub mod head;
+mod interim;
 mod pool;
 mod tunnel;
 
@@ -25,11 +26,12 @@ use crate::telemetry::Metrics;
 use body::Body;
 use connection::Connection;
 use head::Head;
+use interim::Interims;
 use pool::Pool;
 pub use tunnel::Tunnel;
 
 /// A request as it is sent, as often as it has to be.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Outgoing {
     method: Method,
     bytes: Bytes,
@@ -37,6 +39,8 @@ pub struct Outgoing {
     pub may_repeat: bool,
     /// Whether it asks for WebSocket.
     may_upgrade: bool,
+    /// What came before its answer, where somebody is there to get it.
+    interims: Option<Interims>,
 }
 
 impl Outgoing {
@@ -66,7 +70,29 @@ impl Outgoing {
             bytes: bytes.freeze(),
             may_repeat: method.is_idempotent(),
             may_upgrade,
+            interims: None,
         }
+    }
+
+    /// Keeps interim answers for [`Outgoing::interim`]; they are passed over otherwise.
+    #[must_use]
+    pub fn with_interim(mut self) -> Self {
+        self.interims = Some(Interims::default());
+        self
+    }
+
+    /// Resolves with interim answers, once there are any.
+    pub async fn interim(&self) -> Vec<Head> {
+        match &self.interims {
+            Some(interims) => interims.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The interim answers that are there.
+    pub fn interim_now(&self) -> Vec<Head> {
+        let interims = self.interims.as_ref();
+        interims.map(Interims::take).unwrap_or_default()
     }
 }
 
@@ -189,7 +215,7 @@ impl Http1 {
         })
     }
 
-    /// The head of the answer; interim ones are passed over.
+    /// The head of the answer. Interim ones go to whoever asked, but for 100: the request went out with its body.
     async fn head(
         &self,
         connection: &mut Connection,
@@ -217,6 +243,11 @@ impl Http1 {
                         return Err(self.refused("a change of protocols that nobody asked for"));
                     }
                     passed += length;
+                    if let (false, Some(interims)) =
+                        (head.status == StatusCode::CONTINUE, &request.interims)
+                    {
+                        interims.push(head);
+                    }
                     continue;
                 }
                 Err(bad) => return Err(self.refused(bad.0)),
