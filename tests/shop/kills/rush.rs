@@ -22,6 +22,7 @@ pub(super) struct Rush {
     url: String,
     client: reqwest::Client,
     product: String,
+    sku: String,
     order: Value,
     /// How many orders there is enough for.
     enough: usize,
@@ -37,12 +38,14 @@ impl Rush {
     pub(super) async fn of(shop: &Stack, enough: usize, pieces: u32) -> Result<Self> {
         let stock = u32::try_from(enough)? * pieces;
         let product = stocked(shop, stock).await?;
-        let id = product["id"].as_str().context("no id")?.to_owned();
+        let text = |key: &str| product[key].as_str().map(str::to_owned);
+        let id = text("id").context("no id")?;
         Ok(Self {
             url: format!("{}/api/orders", shop.url),
             client: reqwest::Client::builder().timeout(PATIENCE).build()?,
             order: order_of(shop, &id, pieces).await?,
             product: id,
+            sku: text("sku").context("no SKU")?,
             enough,
             name: crackers_shared::request_id::generate(),
         })
@@ -95,7 +98,10 @@ impl Rush {
         // One more finds nothing: no piece came back from nowhere.
         let late = insist(&self.client, &self.url, &self.order, &self.key(told.len())).await?;
         assert_eq!(late, None, "a piece came back from nowhere");
-        ledger_holds(shop, &self.product, 0).await
+        ledger_holds(shop, &self.product, 0).await?;
+        // The next rush, if there is one, is for the same product: there are only so many that cost enough for an order.
+        shop.command(&["stock", "set", &self.sku, "1"])?;
+        Ok(())
     }
 
     fn key(&self, buyer: usize) -> String {
