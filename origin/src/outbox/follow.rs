@@ -23,8 +23,20 @@ pub(super) async fn catch_up(app: &App) -> Option<i64> {
 pub(super) async fn run(app: Arc<App>, mut followed: Option<i64>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_millis(app.config.outbox.poll_interval_ms);
     let mut woken = app.woken.subscribe();
+    let _panicking = Panicking(&app);
     while next_look(&mut woken, &mut stop, pause).await {
         followed = look(&app, followed).await;
+    }
+}
+
+/// Sets the answers in memory aside where the follower panics: until it follows again, nobody says when they go stale.
+struct Panicking<'a>(&'a App);
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.answers.set_following(false);
+        }
     }
 }
 

@@ -16,10 +16,12 @@ mod stock_alerts;
 mod strays;
 mod wake;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -86,23 +88,93 @@ async fn still_running(stop: &mut watch::Receiver<bool>, pause: Duration) -> boo
     }
 }
 
+/// The pause before a task that panicked begins again.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// Runs a task until it ends by itself, anew each time that it panics: nobody else does its work, and what is owed is written
+/// in the database, so that it finds there what is left to do.
+async fn keep_running<F: Future<Output = ()>>(
+    name: &'static str,
+    mut stop: watch::Receiver<bool>,
+    mut task: impl FnMut(watch::Receiver<bool>) -> F,
+) {
+    while AssertUnwindSafe(task(stop.clone()))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        tracing::error!(
+            task = name,
+            "a task of the outbox panicked: that is a defect; it begins again"
+        );
+        if !still_running(&mut stop, PAUSE_AFTER_PANIC).await {
+            return;
+        }
+    }
+}
+
 /// Brings this process's memory up to date, then keeps it so, and starts one task for each edge. Requests that come
 /// before the first step is done would find an empty index, so the caller serves only afterwards.
 pub async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) {
-    let followed = follow::catch_up(app).await;
+    let mut followed = follow::catch_up(app).await;
     if let Err(error) = order_mails::begin(app).await {
         tracing::warn!(%error, "orders of the first moments may not be told of by mail");
     }
-    tokio::spawn(follow::run(Arc::clone(app), followed, stop.clone()));
-    tokio::spawn(wake::tell(Arc::clone(app), stop.clone()));
-    tokio::spawn(wake::hear(Arc::clone(app), stop.clone()));
-    tokio::spawn(follow::let_listeners_go(Arc::clone(app), stop.clone()));
-    tokio::spawn(expire::run(Arc::clone(app), stop.clone()));
-    tokio::spawn(mail::run(Arc::clone(app), stop.clone()));
-    tokio::spawn(strays::run(Arc::clone(app), stop.clone()));
-    tokio::spawn(refunds::run(Arc::clone(app), stop.clone()));
-    tokio::spawn(order_mails::run(Arc::clone(app), stop.clone()));
+    macro_rules! keep {
+        ($name:literal, $task:expr) => {
+            let (app, task) = (Arc::clone(app), $task);
+            let task = move |stop| task(Arc::clone(&app), stop);
+            tokio::spawn(keep_running($name, stop.clone(), task));
+        };
+    }
+    let own = Arc::clone(app);
+    // Whoever follows again has missed something, and starts over.
+    let follow = move |stop| follow::run(Arc::clone(&own), followed.take(), stop);
+    tokio::spawn(keep_running("follow", stop.clone(), follow));
+    keep!("tell", wake::tell);
+    keep!("hear", wake::hear);
+    keep!("let_listeners_go", follow::let_listeners_go);
+    keep!("expire", expire::run);
+    keep!("mail", mail::run);
+    keep!("strays", strays::run);
+    keep!("refunds", refunds::run);
+    keep!("order_mails", order_mails::run);
     for edge in &app.config.outbox.edges {
-        tokio::spawn(purge::run(Arc::clone(app), edge.clone(), stop.clone()));
+        let edge = edge.clone();
+        keep!("purge", move |app, stop| purge::run(
+            app,
+            edge.clone(),
+            stop
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_begins_again_and_one_that_ends_does_not() {
+        let (_ask, stop) = watch::channel(false);
+        let begun = AtomicU32::new(0);
+        let task = |_| async {
+            let before = begun.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            assert!(before > 0, "as the test wants it");
+        };
+        keep_running("test", stop, task).await;
+        assert_eq!(begun.into_inner(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_on_and_on_ends_when_asked_to_stop() {
+        let (ask, stop) = watch::channel(false);
+        let task = |_| async {
+            ask.send_replace(true);
+            assert!(!*ask.borrow(), "as the test wants it");
+        };
+        keep_running("test", stop, task).await;
     }
 }

@@ -1,8 +1,9 @@
 //! The one writer of this process: a thread that takes the writes that are waiting into one commit.
 //!
-//! Each write runs in a savepoint of its own, so that one that fails undoes only itself. Nobody is answered before the
-//! commit is on disk; if the commit fails, everybody in it is told so.
+//! Each write runs in a savepoint of its own, so that one that fails or panics undoes only itself. Nobody is answered before
+//! the commit is on disk; if the commit fails, everybody in it is told so.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use rusqlite::Connection;
@@ -48,7 +49,12 @@ impl Writer {
     ) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = change(connection);
+            // What the write did is undone, and statements that it left open are closed as the stack unwinds.
+            let result = catch_unwind(AssertUnwindSafe(|| change(connection)));
+            let result = result.unwrap_or_else(|_| {
+                tracing::error!("a write panicked and is undone");
+                Err(DatabaseError::Driver("the write panicked".to_owned()))
+            });
             Done {
                 keep: result.is_ok(),
                 answer: Box::new(move |failed| {
@@ -136,4 +142,53 @@ fn run(connection: &Connection, job: Job) -> Done {
 fn command(connection: &Connection, sql: &str) -> Answer<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrations;
+    use super::*;
+
+    fn writer() -> Writer {
+        let whole: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations::run(&mut connection).unwrap();
+        Writer::start(connection, &whole.database.sqlite, 100).unwrap()
+    }
+
+    /// Writes a key, and panics with a row in hand where it is told to.
+    async fn put(writer: &Writer, key: &'static str, panics: bool) -> Answer<()> {
+        let put = writer.write(move |connection| {
+            connection.execute("INSERT INTO meta VALUES (?1, 'test')", [key])?;
+            let mut found = connection.prepare_cached("SELECT key FROM meta")?;
+            let mut found = found.query([])?;
+            assert!(found.next()?.is_some() && !panics, "as the test wants it");
+            Ok(())
+        });
+        put.await
+    }
+
+    #[tokio::test]
+    async fn a_write_that_panics_undoes_itself_and_nobody_elses() {
+        let writer = writer();
+        for round in [["a", "b", "c"], ["d", "e", "f"]] {
+            // They wait together, and share a commit where the thread finds them so.
+            let (before, failed, after) = tokio::join!(
+                put(&writer, round[0], false),
+                put(&writer, round[1], true),
+                put(&writer, round[2], false),
+            );
+            assert!(before.is_ok() && after.is_ok(), "{before:?} {after:?}");
+            assert!(
+                matches!(failed, Err(DatabaseError::Driver(_))),
+                "{failed:?}"
+            );
+        }
+        let kept = writer.write(|connection| {
+            let sql = "SELECT group_concat(key, '') FROM
+                       (SELECT key FROM meta WHERE value = 'test' ORDER BY key)";
+            Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        });
+        assert_eq!(kept.await.unwrap(), "acdf");
+    }
 }
