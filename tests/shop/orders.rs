@@ -24,7 +24,12 @@ pub(super) async fn selling(origin: &str, origins: usize) -> Result<Stack> {
 
 /// An order of so many pieces of a product, at the price that the shop quotes.
 pub(super) async fn order_of(shop: &Stack, product: &str, quantity: u32) -> Result<Value> {
-    let lines = json!([{ "kind": "product", "id": product, "quantity": quantity }]);
+    let line = json!({ "kind": "product", "id": product, "quantity": quantity });
+    order_of_lines(shop, &json!([line])).await
+}
+
+/// An order of these lines, at the price that the shop quotes.
+pub(super) async fn order_of_lines(shop: &Stack, lines: &Value) -> Result<Value> {
     let quote = shop
         .post("/api/cart/quote", &json!({ "lines": lines }), &[])
         .await?;

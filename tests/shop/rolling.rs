@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::both_databases::on_mongodb;
-use super::kills::rush::ledger_holds;
+use super::inside::ledger_holds;
 use super::orders::{order_of, selling, stocked, text};
 
 /// What one order takes.

@@ -3,7 +3,7 @@
 
 mod flash;
 mod migrating;
-pub(super) mod rush;
+mod rush;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use crackers_origin::database::Database;
-use crackers_origin::database::settings::{Config, Kind};
 use crackers_tests::stack::{PATIENCE, Stack};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use crate::shop::inside::ledger_holds;
 use crate::shop::orders::{order_of, stocked};
 
 /// What one order of the rush takes.
@@ -155,38 +154,4 @@ async fn insist(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Stock is what its ledger adds up to, and as many pieces as it should be.
-pub(in crate::shop) async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
-    let database = Box::pin(Database::open(&settings(shop)?)).await?;
-    let stock = database
-        .stock(product)
-        .await?
-        .context("no stock")?
-        .available;
-    let rows = database.stock_movements(product, 100_000).await?;
-    let sum: i64 = rows.iter().map(|row| row.delta).sum();
-    assert_eq!(
-        (stock, sum),
-        (pieces, pieces),
-        "stock and the sum of its ledger"
-    );
-    Ok(())
-}
-
-/// Where the shop keeps its data.
-fn settings(shop: &Stack) -> Result<Config> {
-    let whole: crackers_origin::config::Config =
-        serde_yaml::from_str(crackers_origin::config::DEFAULTS)?;
-    let mut config = whole.database;
-    config.sqlite.file = shop.folder.path().join(&config.sqlite.file);
-    let own = std::fs::read_to_string(shop.folder.path().join("origin-own.yaml"))?;
-    let own: serde_yaml::Value = serde_yaml::from_str(&own)?;
-    let mongodb = &own["database"]["mongodb"];
-    if let (Some(uri), Some(name)) = (mongodb["uri"].as_str(), mongodb["database"].as_str()) {
-        config.kind = Kind::Mongodb;
-        (config.mongodb.uri, config.mongodb.database) = (uri.to_owned(), name.to_owned());
-    }
-    Ok(config)
 }

@@ -1,0 +1,45 @@
+//! What is inside the database of a shop that runs, without asking the shop.
+
+use anyhow::{Context as _, Result};
+use crackers_origin::database::Database;
+use crackers_origin::database::settings::{Config, Kind};
+use crackers_tests::stack::Stack;
+
+/// The database of a shop.
+pub(super) async fn database(shop: &Stack) -> Result<Database> {
+    Ok(Box::pin(Database::open(&settings(shop)?)).await?)
+}
+
+/// Stock is what its ledger adds up to, and as many pieces as it should be.
+pub(super) async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
+    let database = database(shop).await?;
+    let stock = database
+        .stock(product)
+        .await?
+        .context("no stock")?
+        .available;
+    let rows = database.stock_movements(product, 100_000).await?;
+    let sum: i64 = rows.iter().map(|row| row.delta).sum();
+    assert_eq!(
+        (stock, sum),
+        (pieces, pieces),
+        "stock and the sum of its ledger"
+    );
+    Ok(())
+}
+
+/// Where the shop keeps its data.
+fn settings(shop: &Stack) -> Result<Config> {
+    let whole: crackers_origin::config::Config =
+        serde_yaml::from_str(crackers_origin::config::DEFAULTS)?;
+    let mut config = whole.database;
+    config.sqlite.file = shop.folder.path().join(&config.sqlite.file);
+    let own = std::fs::read_to_string(shop.folder.path().join("origin-own.yaml"))?;
+    let own: serde_yaml::Value = serde_yaml::from_str(&own)?;
+    let mongodb = &own["database"]["mongodb"];
+    if let (Some(uri), Some(name)) = (mongodb["uri"].as_str(), mongodb["database"].as_str()) {
+        config.kind = Kind::Mongodb;
+        (config.mongodb.uri, config.mongodb.database) = (uri.to_owned(), name.to_owned());
+    }
+    Ok(config)
+}
