@@ -12,6 +12,7 @@ mod gateway;
 mod inside;
 mod kills;
 mod live;
+mod mails;
 mod many;
 mod mass_assignment;
 mod orders;

@@ -13,14 +13,14 @@ use super::staff::{Desk, PASSWORD, log_in};
 
 const OTHER: &str = "another long password";
 
-async fn as_staff<'a>(shop: &'a Stack, email: &str, password: &str) -> Result<Desk<'a>> {
+pub(super) async fn as_staff<'a>(shop: &'a Stack, email: &str, password: &str) -> Result<Desk<'a>> {
     let answer = log_in(shop, email, password).await?;
     anyhow::ensure!(answer.status == 200, "{email}: {}", answer.json()?);
     Desk::of(shop, &answer)
 }
 
 /// A new member: their id.
-async fn add(owner: &Desk<'_>, email: &str, role: &str) -> Result<String> {
+pub(super) async fn add(owner: &Desk<'_>, email: &str, role: &str) -> Result<String> {
     let new = json!({ "email": email, "name": "N", "role": role, "password": PASSWORD });
     let added = owner.post("/api/admin/staff", new).await?;
     anyhow::ensure!(added.status == 201, "{}", added.json()?);
@@ -104,6 +104,18 @@ async fn log_in_with(shop: &Stack, email: &str, code: &str) -> Result<Answer> {
     shop.post("/api/admin/login", &given, &[]).await
 }
 
+/// What an authenticator is given, as it is typed and as it counts.
+async fn secret_of(desk: &Desk<'_>) -> Result<(String, totp::Secret)> {
+    let begun = desk
+        .post("/api/admin/totp", json!({ "password": PASSWORD }))
+        .await?
+        .json()?;
+    let typed = begun["secret"].as_str().context("no secret")?;
+    let secret = BASE32_NOPAD.decode(typed.as_bytes())?;
+    let secret = secret.try_into().ok().context("a wrong length")?;
+    Ok((typed.to_owned(), secret))
+}
+
 /// Asked for once it was shown that the authenticator is right; no code is good twice.
 async fn a_second_factor_is_asked_for(shop: &Stack, owner: &Desk<'_>) -> Result<()> {
     let email = "careful@example.in";
@@ -114,13 +126,7 @@ async fn a_second_factor_is_asked_for(shop: &Stack, owner: &Desk<'_>) -> Result<
         .post("/api/admin/totp", json!({ "password": OTHER }))
         .await?;
     assert_eq!(wrong.status, 400);
-    let begun = here
-        .post("/api/admin/totp", json!({ "password": PASSWORD }))
-        .await?
-        .json()?;
-    let typed = begun["secret"].as_str().context("no secret")?;
-    let secret = BASE32_NOPAD.decode(typed.as_bytes())?;
-    let secret: totp::Secret = secret.try_into().ok().context("a wrong length")?;
+    let (typed, secret) = secret_of(&here).await?;
     // Not asked for yet.
     as_staff(shop, email, PASSWORD).await?;
     let code = |steps: i64| totp::code(&secret, totp::step_of(Timestamp::now()) + steps);
@@ -149,7 +155,7 @@ async fn a_second_factor_is_asked_for(shop: &Stack, owner: &Desk<'_>) -> Result<
     assert_eq!(log_in_with(shop, email, spare).await?.status, 401);
     // Nobody reads it anywhere.
     let listed = owner.get("/api/admin/staff").await?.to_string();
-    assert!(listed.contains("\"has_second_factor\":true") && !listed.contains(typed));
+    assert!(listed.contains("\"has_second_factor\":true") && !listed.contains(&typed));
     // Whoever lost both is let in by a super_admin.
     let path = format!("/api/admin/staff/{id}/reset");
     let lost = json!({ "also_second_factor": true });
@@ -158,6 +164,35 @@ async fn a_second_factor_is_asked_for(shop: &Stack, owner: &Desk<'_>) -> Result<
         .as_str()
         .context("no password")?;
     as_staff(shop, email, temporary).await?;
+    Ok(())
+}
+
+/// Off again for whoever knows the password: then no code is asked for.
+async fn a_second_factor_is_switched_off(shop: &Stack, owner: &Desk<'_>) -> Result<()> {
+    let email = "carefree@example.in";
+    add(owner, email, "admin").await?;
+    let here = as_staff(shop, email, PASSWORD).await?;
+    let (_, secret) = secret_of(&here).await?;
+    let code = totp::code(&secret, totp::step_of(Timestamp::now()));
+    let confirmed = here
+        .post("/api/admin/totp/confirm", json!({ "code": code }))
+        .await?;
+    assert_eq!(confirmed.status, 200, "{}", confirmed.json()?);
+    let off = async |password: &str| {
+        let given = json!({ "password": password });
+        here.post("/api/admin/totp/off", given).await
+    };
+    let wrong = off(OTHER).await?;
+    assert_eq!(
+        (wrong.status, &wrong.json()?["errors"][0]["pointer"]),
+        (400, &json!("/password"))
+    );
+    assert_eq!(
+        code_of(&log_in(shop, email, PASSWORD).await?)?,
+        json!([401, "second_factor_required"])
+    );
+    assert_eq!(off(PASSWORD).await?.status, 200);
+    as_staff(shop, email, PASSWORD).await?;
     Ok(())
 }
 
@@ -273,6 +308,7 @@ async fn accounts(origin: &str) -> Result<()> {
     log_ins_are_written_down(owner).await?;
     a_forgotten_password_is_reset(shop, owner).await?;
     a_second_factor_is_asked_for(shop, owner).await?;
+    a_second_factor_is_switched_off(shop, owner).await?;
     access_is_changed_and_ended(shop, owner).await
 }
 

@@ -1,4 +1,4 @@
-//! A mail server that takes what it gets, or takes it for a while and then refuses it.
+//! A mail server that takes what it gets, or takes it for a while and then refuses it, or never says a word.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,14 @@ pub enum Habit {
     RefusesTheFirst,
     /// Reads each one whole and refuses it then, for now.
     ReadsAndRefuses,
+    /// Takes one connection at a time and says nothing. [`TAKEN`] and [`LET_GO`] stand for mails.
+    SaysNothing,
 }
+
+/// A server that says nothing was reached.
+pub const TAKEN: &str = "taken";
+/// Whoever had reached it went away.
+pub const LET_GO: &str = "let go";
 
 /// A server that speaks SMTP.
 pub struct MailServer {
@@ -35,6 +42,10 @@ impl MailServer {
         std::thread::spawn(move || {
             for (number, connection) in listener.incoming().enumerate() {
                 let Ok(connection) = connection else { return };
+                if habit == Habit::SaysNothing {
+                    hold(connection, &sender);
+                    continue;
+                }
                 let is_refused = habit == Habit::RefusesTheFirst && number == 0;
                 if let Some(mail) = talk(connection, is_refused, habit)
                     && sender.send(mail).is_err()
@@ -49,9 +60,14 @@ impl MailServer {
     /// Settings of an origin that sends its mail here.
     pub fn settings(&self) -> String {
         format!(
-            "services: {{mail: {{smtp_url: 'smtp://127.0.0.1:{}', from: 'Shop <shop@example.in>'}}}}\n",
+            "services: {{mail: {{smtp_url: 'smtp://127.0.0.1:{}', from: 'Shop <shop@example.in>', timeout_ms: 60000}}}}\n",
             self.port
         )
+    }
+
+    /// Whether nothing was read since.
+    pub fn is_quiet(&self) -> bool {
+        self.read.try_recv().is_err()
     }
 
     /// The next mail that was read whole.
@@ -64,6 +80,13 @@ impl MailServer {
             self.read.recv_timeout(PATIENCE)
         })?)
     }
+}
+
+/// Until the other side goes; nobody may be left to hear of it.
+fn hold(mut connection: TcpStream, sender: &mpsc::Sender<String>) {
+    let _ = sender.send(TAKEN.to_owned());
+    let _ = std::io::copy(&mut connection, &mut std::io::sink());
+    let _ = sender.send(LET_GO.to_owned());
 }
 
 fn talk(mut connection: TcpStream, is_refused: bool, habit: Habit) -> Option<String> {
@@ -89,8 +112,8 @@ fn talk(mut connection: TcpStream, is_refused: bool, habit: Habit) -> Option<Str
                     mail.push_str(&line);
                 }
                 match habit {
-                    Habit::RefusesTheFirst => say("250 taken")?,
                     Habit::ReadsAndRefuses => say("451 come back later")?,
+                    Habit::RefusesTheFirst | Habit::SaysNothing => say("250 taken")?,
                 }
             }
             Some("QUIT") => {

@@ -38,7 +38,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("POST", "/api/admin/totp"),
     ("POST", "/api/admin/totp/confirm"),
     ("POST", "/api/admin/totp/off"),
-    // outbox of mails that cannot be sent: shop::accounts
+    // shop::mails
     ("POST", "/api/admin/mails/{id}/again"),
 ];
 
