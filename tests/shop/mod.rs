@@ -16,6 +16,7 @@ mod mails;
 mod many;
 mod mass_assignment;
 mod orders;
+mod own_payments;
 mod pages;
 mod papers;
 mod pictures;

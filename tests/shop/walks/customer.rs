@@ -12,13 +12,14 @@ use super::{Walk, text};
 const ELSEWHERE: &[(&str, &str)] = &[
     // shop::proofs
     ("PUT", "/api/track/{token}/payment/proof"),
-    ("PUT", "/api/orders/{id}/payments/proof"),
     // shop::gateway
     ("POST", "/api/track/{token}/gateway"),
     ("POST", "/api/track/{token}/gateway/confirm"),
+    ("POST", "/api/payments/webhook"),
+    // shop::own_payments
     ("POST", "/api/orders/{id}/gateway"),
     ("POST", "/api/orders/{id}/gateway/confirm"),
-    ("POST", "/api/payments/webhook"),
+    ("PUT", "/api/orders/{id}/payments/proof"),
     // shop::live
     ("GET", "/api/track/{token}/events"),
     ("GET", "/api/orders/{id}/events"),
