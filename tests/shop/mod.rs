@@ -21,6 +21,7 @@ mod pages;
 mod papers;
 mod pictures;
 mod proofs;
+mod purges;
 mod questions;
 mod redis;
 mod refunds;
