@@ -12,7 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use crate::accept::stream_watch;
+use crate::accept::stream_watch::{self, Verdict};
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
 use crate::forward::client::is_event_stream;
@@ -92,8 +92,10 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
-        if !stream_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
-            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        match stream_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
+            Verdict::Fine => {}
+            Verdict::TooLarge => return Err(Error::new_down(ErrorType::HTTPStatus(413))),
+            Verdict::TooSlow => return Err(Error::new_down(ErrorType::ReadTimedout)),
         }
         if is_end {
             // An origin is not slow because its client is.
@@ -195,6 +197,8 @@ impl ProxyHttp for Phases {
         let mut fields = answer.headers.clone();
         let request = session.req_header();
         request::answered(edge, request, context, (answer.status, &fields));
+        // Before the client hears of it: what he asks for next is the new answer.
+        request::learn(edge, request, answer.status, &fields);
         if is_event_stream(&fields) {
             // It may last for hours: it keeps no slot.
             context.permit = None;
@@ -210,6 +214,12 @@ impl ProxyHttp for Phases {
                 header::TRANSFER_ENCODING,
                 HeaderValue::from_static("chunked"),
             );
+        }
+        if request.version < http::Version::HTTP_11 {
+            // It has no chunks: there a body ends with its connection (RFC 9112 6.1).
+            if fields.remove(header::TRANSFER_ENCODING).is_some() || context.encoder.is_some() {
+                session.set_keepalive(None);
+            }
         }
         edge.respond.finish(&mut fields, &context.fields());
         *answer = send::head(answer.status, &fields)?;
@@ -261,9 +271,6 @@ impl ProxyHttp for Phases {
             tracing::debug!(request_id = %context.request_id, %error, "a request failed");
         }
         let request = session.req_header();
-        if let Some(answer) = session.response_written() {
-            request::learn(edge, request, answer.status, &answer.headers);
-        }
         record::record(edge, request, context, status, session.body_bytes_sent());
     }
 }

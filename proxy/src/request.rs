@@ -18,7 +18,7 @@ use crate::edge::Edge;
 use crate::forward::headers::provenance;
 use crate::respond::{Client, Problem};
 use crate::telemetry::traces::Stage;
-pub use failures::problem;
+pub use failures::{body_too_slow, problem};
 use failures::{of_fetch, overloaded};
 use forward::from;
 pub use forward::{

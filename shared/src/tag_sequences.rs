@@ -31,8 +31,9 @@ impl TagSequences {
         }
     }
 
-    /// Notes that `tags` were touched by entry `sequence`. Older news than what is known changes nothing.
-    pub fn touch<'a>(&self, tags: impl IntoIterator<Item = &'a str>, sequence: i64) {
+    /// Notes that `tags` were touched by entry `sequence`. Older news than what is known changes nothing. True when that was one tag
+    /// too many, and everything counts as touched.
+    pub fn touch<'a>(&self, tags: impl IntoIterator<Item = &'a str>, sequence: i64) -> bool {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         inner.last = inner.last.max(sequence);
         for tag in tags {
@@ -41,10 +42,12 @@ impl TagSequences {
                 inner.touched.insert(tag.into(), sequence);
             }
         }
-        if inner.touched.len() > self.tags_max {
+        let is_full = inner.touched.len() > self.tags_max;
+        if is_full {
             inner.touched.clear();
             inner.floor = inner.last;
         }
+        is_full
     }
 
     /// Notes that everything was touched by entry `sequence`.

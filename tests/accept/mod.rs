@@ -1,6 +1,7 @@
 //! Stage `accept`: what is refused before anything else looks at it.
 
 mod connections;
+mod dawdling;
 mod deadlines;
 mod downgrade;
 mod hostile;

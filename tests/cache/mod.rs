@@ -2,6 +2,7 @@
 
 mod conditions;
 mod early;
+mod invalidation;
 mod poisoning;
 
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! Interim answers (RFC 9110 15.2) reach the client when they come, not with the answer.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

@@ -4,6 +4,7 @@ mod answers;
 mod balancing;
 mod failing;
 mod interim;
+mod old_clients;
 mod plain;
 
 use std::sync::Arc;

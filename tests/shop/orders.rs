@@ -44,15 +44,20 @@ pub(super) async fn order_of_lines(shop: &Stack, lines: &Value) -> Result<Value>
     }))
 }
 
-/// The dearest product that is there and for sale, so that it costs enough for one order, with so many pieces of it.
-pub(super) async fn stocked(shop: &Stack, pieces: u32) -> Result<Value> {
+/// The dearest product that is there and for sale, so that it costs enough for one order.
+pub(super) async fn for_sale(shop: &Stack) -> Result<Value> {
     let list = shop
         .get("/api/products?limit=50&sort=-price&stock=in_stock")
         .await?
         .json()?;
     let mut products = list["items"].as_array().into_iter().flatten();
     let product = products.find(|product| product["restricted"] == false);
-    let product = product.context("nothing is for sale")?.clone();
+    product.context("nothing is for sale").cloned()
+}
+
+/// The product that is [`for_sale`], with so many pieces of it.
+pub(super) async fn stocked(shop: &Stack, pieces: u32) -> Result<Value> {
+    let product = for_sale(shop).await?;
     let sku = product["sku"].as_str().context("no SKU")?;
     shop.command(&["stock", "set", sku, &pieces.to_string()])?;
     Ok(product)

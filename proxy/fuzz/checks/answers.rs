@@ -195,6 +195,7 @@ fn entry() -> Entry {
         stored_at: 0,
         age: Duration::ZERO,
         lifetime: Lifetime {
+            stated: Duration::from_secs(60),
             fresh: Duration::from_secs(60),
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,

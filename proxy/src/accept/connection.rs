@@ -1,6 +1,8 @@
 //! A client's connection, as Pingora sees it: exactly one judged message at a time. What a client sends beyond the
 //! message that is being answered stays here, unread, until its own head has been judged.
 
+mod stream;
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -8,19 +10,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
-use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::SocketDigest;
 use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::body::{BadBody, Follower};
-use super::early::Answer;
 use super::head::{self, Framing};
+use super::pace::Pace;
 use super::socket::Socket;
 use crate::context::Arrival;
 use crate::within::within;
@@ -31,6 +28,9 @@ const READ_BYTES: usize = 8 * 1024;
 const WRITE_BYTES: usize = 16 * 1024;
 /// Bytes of following messages that are taken in while one is being answered.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest wait for a client to take the goodbye of TLS; its answer was sent before.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +44,14 @@ pub struct Connection {
     deliverable: usize,
     follower: Follower,
     outgoing: BytesMut,
+    /// Of what Pingora moves; over HTTP/2 each stream has its own.
+    paces: Option<Box<Paces>>,
+}
+
+#[derive(Debug)]
+struct Paces {
+    body: Pace,
+    answer: Pace,
 }
 
 /// Why there is no next head.
@@ -78,6 +86,7 @@ impl Connection {
             deliverable: 0,
             follower: Follower::new(Framing::Empty, 0),
             outgoing: BytesMut::new(),
+            paces: None,
         }
     }
 
@@ -92,8 +101,9 @@ impl Connection {
     /// [`NoHead::Closed`].
     pub async fn wait(&mut self) -> Result<(), NoHead> {
         if self.incoming.is_empty() {
-            // An idle connection holds no buffer.
+            // An idle connection holds nothing.
             self.incoming = BytesMut::new();
+            self.paces = None;
             self.socket.readable().await.map_err(|_| NoHead::Closed)?;
             self.read_more().await?;
         }
@@ -132,12 +142,19 @@ impl Connection {
     ///
     /// # Errors
     /// [`BadBody`] when what has already arrived of the body is malformed.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         head_bytes: usize,
         framing: Framing,
         body_bytes_max: u64,
+        pace: Option<Pace>,
     ) -> Result<(), BadBody> {
+        self.paces = pace.map(|pace| {
+            Box::new(Paces {
+                body: pace.clone(),
+                answer: pace,
+            })
+        });
         self.follower = Follower::new(framing, body_bytes_max);
         self.deliverable = head_bytes + self.follower.advance(&self.incoming[head_bytes..])?;
         Ok(())
@@ -148,30 +165,11 @@ impl Connection {
         self.arrival
     }
 
-    /// Answers a message that is nothing but a head of so many bytes, in one write where the socket takes it.
-    ///
-    /// # Errors
-    /// When the client is gone.
-    pub(super) async fn answer(&mut self, head_bytes: usize, answer: &Answer) -> io::Result<()> {
-        self.incoming.advance(head_bytes);
-        let slices = answer.slices();
-        let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        let written = self.socket.write_vectored(&slices).await?;
-        if written < length {
-            self.socket.write_all(&answer.rest(written)).await?;
-        }
-        self.socket.flush().await
-    }
-
-    /// How many bytes have arrived behind a head that was read.
-    pub(super) fn arrived_behind(&self, head_bytes: usize) -> &[u8] {
-        self.incoming.get(head_bytes..).unwrap_or_default()
-    }
-
-    /// Takes a message that has arrived whole away; its body.
+    /// Takes a message away; as much of its body as has arrived.
     pub(super) fn take_whole(&mut self, head_bytes: usize, body_bytes: usize) -> Bytes {
         self.incoming.advance(head_bytes);
-        self.incoming.split_to(body_bytes).freeze()
+        let arrived = body_bytes.min(self.incoming.len());
+        self.incoming.split_to(arrived).freeze()
     }
 
     /// The socket for what follows an answer that changes the protocol, and what has arrived of it.
@@ -179,11 +177,35 @@ impl Connection {
         (&mut self.socket, std::mem::take(&mut self.incoming))
     }
 
-    /// Sends these one behind the other, in one write where the socket takes it; no wait for room takes longer than `limit`.
+    /// Takes a head away that nothing follows.
+    pub(super) fn take_head(&mut self, head_bytes: usize) {
+        self.incoming.advance(head_bytes);
+    }
+
+    /// Reads until so many bytes are there.
     ///
     /// # Errors
-    /// When the client is gone, or takes nothing.
-    pub(super) async fn send_all(&mut self, parts: [&[u8]; 3], limit: Duration) -> io::Result<()> {
+    /// When the client is gone or too slow.
+    pub(super) async fn read_to(&mut self, bytes: usize, pace: &mut Pace) -> io::Result<()> {
+        while self.incoming.len() < bytes {
+            self.incoming.reserve(READ_BYTES);
+            let read = pace.wait(self.socket.read_buf(&mut self.incoming)).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends these one behind the other, in one write where the socket takes it.
+    ///
+    /// # Errors
+    /// When the client is gone or too slow.
+    pub(super) async fn send_all<const N: usize>(
+        &mut self,
+        parts: [&[u8]; N],
+        pace: &mut Pace,
+    ) -> io::Result<()> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut sent = 0;
         while sent < length {
@@ -193,13 +215,14 @@ impl Connection {
                 skip -= skipped;
                 IoSlice::new(&part[skipped..])
             });
-            let written = within(limit, self.socket.write_vectored(&left)).await??;
+            let written = pace.wait(self.socket.write_vectored(&left)).await?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             sent += written;
         }
-        within(limit, self.socket.flush()).await?
+        let flush = async { self.socket.flush().await.map(|()| 0) };
+        pace.wait(flush).await.map(|_| ())
     }
 
     /// Resolves when the client has ended the connection, also when that is only his half of it. What he sends meanwhile is
@@ -218,18 +241,22 @@ impl Connection {
     }
 
     /// Sends bytes as they are and closes the connection for good.
-    pub async fn answer_and_close(mut self, answer: &[u8]) {
+    pub(super) async fn answer_and_close(mut self, answer: &[u8], mut pace: Pace) {
         // A client that is gone needs no answer.
-        if self.write_all(answer).await.is_ok() && self.flush().await.is_ok() {
-            let _ = AsyncWriteExt::shutdown(&mut self).await;
+        if self.send_all([answer], &mut pace).await.is_ok() {
+            self.say_goodbye().await;
             self.drain().await;
         }
     }
 
     /// Closes the connection for good, after an answer that said so or that could not be ended.
     pub(super) async fn close(mut self) {
-        // The client may be gone already.
-        let _ = AsyncWriteExt::shutdown(&mut self).await;
+        self.say_goodbye().await;
+    }
+
+    async fn say_goodbye(&mut self) {
+        // The client may be gone already. Over TLS, what he did not take would have to leave before the goodbye.
+        let _ = within(GOODBYE, AsyncWriteExt::shutdown(self)).await;
     }
 
     /// Reads away a little of what the client is still sending: closing with bytes unread resets the connection, and
@@ -265,7 +292,18 @@ impl Connection {
 
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let written = ready!(Pin::new(&mut self.socket).poll_write(context, &self.outgoing))?;
+            let written = match Pin::new(&mut self.socket).poll_write(context, &self.outgoing)? {
+                Poll::Ready(written) => written,
+                Poll::Pending => {
+                    if let Some(paces) = &mut self.paces {
+                        paces.answer.begin_to_wait();
+                    }
+                    return Poll::Pending;
+                }
+            };
+            if let Some(paces) = &mut self.paces {
+                paces.answer.moved(written)?;
+            }
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -296,8 +334,22 @@ impl AsyncRead for Connection {
                 return Poll::Pending;
             }
             let known = this.incoming.len();
-            if ready!(this.poll_more(context))? == 0 {
+            let arrived = match this.poll_more(context)? {
+                Poll::Ready(arrived) => arrived,
+                Poll::Pending => {
+                    // Behind the body nothing is owed.
+                    let owes = !this.follower.has_ended();
+                    if let Some(paces) = this.paces.as_mut().filter(|_| owes) {
+                        paces.body.begin_to_wait();
+                    }
+                    return Poll::Pending;
+                }
+            };
+            if arrived == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if let Some(paces) = &mut this.paces {
+                paces.body.moved(arrived)?;
             }
             let taken = this.follower.advance(&this.incoming[known..]);
             this.deliverable =
@@ -327,44 +379,5 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(context))?;
         Pin::new(&mut self.socket).poll_shutdown(context)
-    }
-}
-
-#[async_trait]
-impl Shutdown for Connection {
-    async fn shutdown(&mut self) {
-        // The client may be gone already.
-        let _ = AsyncWriteExt::shutdown(self).await;
-    }
-}
-
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.socket.descriptor()
-    }
-}
-
-impl Ssl for Connection {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.tls.clone()
-    }
-}
-impl Peek for Connection {}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(Arc::clone(&self.digest))
     }
 }

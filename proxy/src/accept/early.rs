@@ -1,9 +1,7 @@
 //! A fresh answer of the cache without Pingora: one look at the judged head, one look-up, one write. Only what is plainly
 //! safe is taken; every decision is made by the functions that decide for all other requests, too.
 
-use std::io::IoSlice;
-
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -67,26 +65,20 @@ pub(super) struct Answer([Bytes; 4]);
 
 impl Answer {
     /// For a write of all of them at once.
-    pub(super) fn slices(&self) -> [IoSlice<'_>; 4] {
-        self.0.each_ref().map(|part| IoSlice::new(part))
-    }
-
-    /// What is left once so many bytes were written.
-    pub(super) fn rest(&self, written: usize) -> Bytes {
-        let mut all = BytesMut::new();
-        for part in &self.0 {
-            all.put_slice(part);
-        }
-        all.freeze().split_off(written)
+    pub(super) fn parts(&self) -> [&[u8]; 4] {
+        self.0.each_ref().map(|part| &part[..])
     }
 }
 
 impl Hit {
-    /// Counts the request and writes its line.
-    pub(super) fn record(&self, edge: &Edge) {
-        let [.., body] = &self.answer.0;
+    /// Counts the request, of whose answer so many bytes were sent, and writes its line.
+    pub(super) fn record(&self, edge: &Edge, sent: u64) {
+        let [head @ .., _] = &self.answer.0;
+        let head_bytes: usize = head.iter().map(Bytes::len).sum();
+        let body_bytes = sent.saturating_sub(head_bytes as u64);
+        let body_bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX);
         let status = self.status.as_u16();
-        record::record(edge, &self.request, &self.context, status, body.len());
+        record::record(edge, &self.request, &self.context, status, body_bytes);
     }
 }
 

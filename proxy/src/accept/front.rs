@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
 use super::head::{self, Framing, Refusal};
+use super::pace::Pace;
 use super::plain::{self, Plain};
 use super::socket::Socket;
 use crate::edge::Edge;
@@ -120,6 +121,7 @@ async fn proxied(
     session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
     let body_timeout = Duration::from_millis(config.body_timeout_ms);
     session.set_read_timeout(Some(body_timeout));
+    session.set_write_timeout(Some(body_timeout));
     // Pingora keeps every connection open but those that end because the program does.
     let ending = is_last.then(|| watch::channel(true));
     let stop = ending.as_ref().map_or(stop, |(_, ending)| ending);
@@ -153,10 +155,11 @@ async fn answer(
 
 /// Sends what was found in the cache; says whether the client is still there.
 async fn send(connection: &mut Connection, edge: &Edge, hit: &Hit) -> bool {
-    let limit = Duration::from_millis(edge.config.accept.body_timeout_ms);
-    let sent = within(limit, connection.answer(hit.request_bytes, &hit.answer)).await;
-    hit.record(edge);
-    matches!(sent, Ok(Ok(())))
+    let mut pace = Pace::new(&edge.config.accept);
+    connection.take_head(hit.request_bytes);
+    let sent = connection.send_all(hit.answer.parts(), &mut pace).await;
+    hit.record(edge, pace.bytes());
+    sent.is_ok()
 }
 
 /// Who answers a request.
@@ -184,7 +187,6 @@ async fn judge_next(
         Err(_) => return Err(Some(TOO_SLOW)),
     };
     let bytes = connection.head(head_bytes);
-    let arrived = connection.arrived_behind(head_bytes);
     let (framing, next) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
         if is_last {
             // Pingora says so.
@@ -197,14 +199,15 @@ async fn judge_next(
         }
         // A WebSocket has no other way.
         let may_be_plain = config.forward_plain_requests || framing == Framing::Upgrade;
-        let plain = may_be_plain.then(|| plain::take(request, head_bytes, framing, arrived));
+        let plain = may_be_plain.then(|| plain::take(request, head_bytes, framing));
         plain.flatten().map(Next::Plain)
     })
     .map_err(Some)?;
     if let Some(next) = next {
         return Ok(next);
     }
-    let begun = connection.begin(head_bytes, framing, config.body_bytes_max);
+    let pace = Pace::new(config);
+    let begun = connection.begin(head_bytes, framing, config.body_bytes_max, Some(pace));
     begun.map_err(|bad| {
         Some(Refusal {
             status: StatusCode::BAD_REQUEST,
@@ -221,7 +224,8 @@ async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {
         .inc();
     let problem = Problem::new(refusal.status, "malformed_request", refusal.reason);
     let request_id = crackers_shared::request_id::generate();
+    let pace = Pace::new(&edge.config.accept);
     connection
-        .answer_and_close(&problem.to_http1(&request_id))
+        .answer_and_close(&problem.to_http1(&request_id), pace)
         .await;
 }

@@ -114,7 +114,7 @@ async fn begin(socket: Socket, edge: &Edge) -> Option<(Frames, Arc<Digest>)> {
     let config = &edge.config.accept;
     let mut connection = Connection::new(socket);
     // Whatever comes are frames, for h2 to judge.
-    connection.begin(0, Framing::Upgrade, u64::MAX).ok()?;
+    connection.begin(0, Framing::Upgrade, u64::MAX, None).ok()?;
     let digest = Arc::new(Digest {
         ssl_digest: connection.get_ssl_digest(),
         timing_digest: connection.get_timing_digest(),

@@ -8,6 +8,7 @@ mod front;
 pub mod head;
 mod http2;
 mod listener;
+mod pace;
 mod plain;
 pub mod proxy_protocol;
 mod socket;
@@ -53,8 +54,11 @@ pub struct Config {
     pub idle_timeout_ms: u64,
     /// The longest time from a head's first byte to its last, in milliseconds.
     pub head_timeout_ms: u64,
-    /// The longest wait for more of a request's body, in milliseconds.
+    /// The longest wait for more of a request's body, and for a client to take more of an answer, in milliseconds.
     pub body_timeout_ms: u64,
+    /// The least that a client moves of a body or an answer beyond that time, in bytes for each second that he is waited for; 0
+    /// asks for nothing.
+    pub bytes_per_second_min: u64,
     /// Whether plain requests for what is fresh in the cache are answered without Pingora. The answers are the same.
     pub serve_hits_early: bool,
     /// Whether plain requests for anything else are forwarded without Pingora. The answers are the same.

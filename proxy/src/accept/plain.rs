@@ -1,7 +1,7 @@
-//! Plain requests that need an origin, without Pingora: a head that says nothing special, and a body that is there whole with
-//! it; and WebSockets, which begin as such a request. Every stage does with them what it does with all others; only who reads and writes the connection is another one.
+//! Plain requests that need an origin, without Pingora: a head that says nothing special, and a small body, which is waited for
+//! before anything else is; and WebSockets, which begin as such a request. Every stage does with them what it does with all others; only who reads and writes the connection is another one.
 
-use std::time::Duration;
+use std::io;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::connection::Connection;
 use super::early;
 use super::head::Framing;
+use super::pace::Pace;
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::forward::http1::Tunnel;
@@ -21,7 +22,7 @@ use crate::respond::head::{Ending, write_interim};
 use crate::respond::{Client, Head, Respond};
 use crate::telemetry::traces::Stage;
 
-/// A larger body streams, even where it is there already.
+/// A larger body streams. A smaller one is there whole before its request takes an origin's slot, however slowly it comes.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Fields that ask for more than a request and an answer.
@@ -35,7 +36,7 @@ const NOT_PLAIN: [&str; 7] = [
     "upgrade",
 ];
 
-/// A request that is there whole.
+/// A request without a body that streams.
 pub(super) struct Plain {
     pub head_bytes: usize,
     pub body_bytes: usize,
@@ -45,12 +46,11 @@ pub(super) struct Plain {
     upgrades: bool,
 }
 
-/// A judged request, if it is plain and all of it is among what has `arrived` behind its head.
+/// A judged request, if it is plain.
 pub(super) fn take(
     parsed: &httparse::Request<'_, '_>,
     head_bytes: usize,
     framing: Framing,
-    arrived: &[u8],
 ) -> Option<Box<Plain>> {
     let body_bytes = match framing {
         Framing::Empty => 0,
@@ -58,9 +58,6 @@ pub(super) fn take(
         Framing::Length(length) if length <= BODY_BYTES_MAX => usize::try_from(length).ok()?,
         Framing::Length(_) | Framing::Chunked | Framing::Upgrade => return None,
     };
-    if arrived.len() < body_bytes {
-        return None;
-    }
     let upgrades = framing == Framing::Upgrade;
     let request = parts(parsed, upgrades)?;
     Some(Box::new(Plain {
@@ -117,14 +114,17 @@ pub(super) async fn answer(
     plain: Box<Plain>,
     stop: &watch::Receiver<bool>,
 ) -> bool {
-    let body = connection.take_whole(plain.head_bytes, plain.body_bytes);
     let mut context = Context::new(edge.clock.now_microseconds());
     let arrival = connection.arrival();
+    let mut pace = Pace::new(&edge.config.accept);
+    let whole = plain.head_bytes + plain.body_bytes;
+    let arrived = connection.read_to(whole, &mut pace).await;
+    let body = connection.take_whole(plain.head_bytes, plain.body_bytes);
     let mut client = Direct {
         connection,
         request: plain.request,
         stop,
-        patience: Duration::from_millis(edge.config.accept.body_timeout_ms),
+        pace: Pace::new(&edge.config.accept),
         waiting: BytesMut::new(),
         is_chunked: false,
         closes: plain.upgrades,
@@ -132,9 +132,15 @@ pub(super) async fn answer(
         bytes: 0,
     };
     request::identify(edge, &client.request.headers, arrival, &mut context);
-    let outcome = match request::answer_here(edge, &mut client, &mut context).await {
-        Ok(false) => request::forward(edge, &mut client, &body, &mut context).await,
-        other => other.map(|_| None),
+    let outcome = match arrived {
+        Ok(()) => match request::answer_here(edge, &mut client, &mut context).await {
+            Ok(false) => request::forward(edge, &mut client, &body, &mut context).await,
+            other => other.map(|_| None),
+        },
+        Err(error) => client
+            .tell_of_body(edge, &context, error)
+            .await
+            .map(|()| None),
     };
     let outcome = match outcome {
         Ok(Some(tunnel)) => client.pass(tunnel).await,
@@ -155,8 +161,8 @@ struct Direct<'a> {
     connection: &'a mut Connection,
     request: Parts,
     stop: &'a watch::Receiver<bool>,
-    /// The longest wait for the client to take more.
-    patience: Duration,
+    /// Of the answer.
+    pace: Pace,
     /// What leaves with the next part.
     waiting: BytesMut,
     is_chunked: bool,
@@ -169,8 +175,27 @@ impl Direct<'_> {
     async fn send(&mut self, part: &[u8], end: &[u8]) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let parts = [&waiting[..], part, end];
-        let sent = self.connection.send_all(parts, self.patience).await;
+        let sent = self.connection.send_all(parts, &mut self.pace).await;
         sent.map_err(|error| Error::because(ErrorType::WriteError, "to the client", error))
+    }
+
+    /// Tells whoever was too slow with his body; whoever broke off is not there any more.
+    async fn tell_of_body(
+        &mut self,
+        edge: &Edge,
+        context: &Context,
+        error: io::Error,
+    ) -> Result<()> {
+        self.closes = true;
+        if error.kind() == io::ErrorKind::TimedOut {
+            let problem = request::body_too_slow();
+            edge.respond.send_problem(self, context, &problem).await?;
+        }
+        Err(Error::because(
+            ErrorType::ReadError,
+            "a body that did not arrive",
+            error,
+        ))
     }
 
     /// After an answer that changes the protocol.
@@ -246,39 +271,32 @@ impl Client for Direct<'_> {
 mod tests {
     use super::*;
 
-    fn is_plain(line: &str, fields: &str, framing: Framing, arrived: &[u8]) -> bool {
+    fn is_plain(line: &str, fields: &str, framing: Framing) -> bool {
         let head = format!("{line} HTTP/1.1\r\nHost: shop\r\n{fields}\r\n");
         let mut space = [httparse::EMPTY_HEADER; 16];
         let mut parsed = httparse::Request::new(&mut space);
         let is_head = parsed.parse(head.as_bytes()).is_ok();
-        is_head && take(&parsed, head.len(), framing, arrived).is_some()
+        is_head && take(&parsed, head.len(), framing).is_some()
     }
 
     #[test]
     fn a_request_that_is_there_whole_is_plain() {
-        assert!(is_plain(
-            "GET /a?b",
-            "Range: bytes=0-1\r\n",
-            Framing::Empty,
-            b""
-        ));
+        assert!(is_plain("GET /a?b", "Range: bytes=0-1\r\n", Framing::Empty));
         assert!(is_plain(
             "POST /a",
             "Content-Length: 2\r\n",
-            Framing::Length(2),
-            b"okGET"
+            Framing::Length(2)
         ));
         assert!(is_plain(
             "DELETE /a",
             "Connection: Keep-Alive\r\n",
-            Framing::Empty,
-            b""
+            Framing::Empty
         ));
     }
 
     #[test]
     fn a_websocket_begins_as_a_plain_request() {
-        let is = |line: &str, fields: &str| is_plain(line, fields, Framing::Upgrade, b"early");
+        let is = |line: &str, fields: &str| is_plain(line, fields, Framing::Upgrade);
         for connection in ["upgrade", "keep-alive, Upgrade", "x\r\nConnection: UPGRADE"] {
             let fields = format!("Connection: {connection}\r\nUpgrade: WebSocket\r\n");
             assert!(is("GET /a", &fields), "{connection}");
@@ -299,32 +317,20 @@ mod tests {
 
     #[test]
     fn whatever_streams_or_asks_for_more_is_left_to_pingora() {
-        assert!(!is_plain("POST /a", "", Framing::Length(3), b"ok"));
-        assert!(!is_plain("POST /a", "", Framing::Chunked, b"0\r\n\r\n"));
+        assert!(!is_plain("POST /a", "", Framing::Chunked));
         let upgrade = "Connection: upgrade\r\nUpgrade: h2c\r\n";
-        assert!(!is_plain("GET /a", upgrade, Framing::Empty, b""));
-        assert!(!is_plain(
-            "POST /a",
-            "",
-            Framing::Length(65_537),
-            &[0; 65_537]
-        ));
+        assert!(!is_plain("GET /a", upgrade, Framing::Empty));
+        assert!(!is_plain("POST /a", "", Framing::Length(65_537)));
         assert!(!is_plain(
             "GET /a",
             "Accept: text/event-stream\r\n",
-            Framing::Empty,
-            b""
+            Framing::Empty
         ));
-        assert!(!is_plain(
-            "GET /a",
-            "Connection: close\r\n",
-            Framing::Empty,
-            b""
-        ));
-        assert!(!is_plain("GET http://shop/a", "", Framing::Empty, b""));
+        assert!(!is_plain("GET /a", "Connection: close\r\n", Framing::Empty));
+        assert!(!is_plain("GET http://shop/a", "", Framing::Empty));
         for name in NOT_PLAIN {
             let field = format!("{}: x\r\n", name.to_ascii_uppercase());
-            assert!(!is_plain("GET /a", &field, Framing::Empty, b""), "{name}");
+            assert!(!is_plain("GET /a", &field, Framing::Empty), "{name}");
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::pace::Pace;
+
 tokio::task_local! {
     static CURRENT: Arc<StreamWatch>;
 }
@@ -22,24 +24,35 @@ enum State {
     Ended,
 }
 
+/// What a body has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may go on.
+    Fine,
+    /// There is more of it than there may be.
+    TooLarge,
+    /// Too little of it came for the time that it took.
+    TooSlow,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct StreamWatch {
-    state: Mutex<(State, u64)>,
+    state: Mutex<(State, Pace)>,
     changed: Notify,
     bytes_max: u64,
     is_taken_back: AtomicBool,
 }
 
 impl StreamWatch {
-    pub(super) fn new(bytes_max: u64, is_empty: bool) -> Arc<Self> {
+    pub(super) fn new(bytes_max: u64, is_empty: bool, pace: Pace) -> Arc<Self> {
         let state = if is_empty {
             State::Ended
         } else {
             State::Unread
         };
         Arc::new(Self {
-            state: Mutex::new((state, 0)),
+            state: Mutex::new((state, pace)),
             changed: Notify::new(),
             bytes_max,
             is_taken_back: AtomicBool::new(false),
@@ -50,14 +63,15 @@ impl StreamWatch {
         let mut state = self.state.lock();
         if state.0 == State::Unread {
             state.0 = State::Reading(0);
+            state.1.begin_to_wait();
             self.changed.notify_one();
         }
     }
 
-    /// False when there is more of it than there may be.
-    fn read(&self, bytes: usize, is_end: bool) -> bool {
+    fn read(&self, bytes: usize, is_end: bool) -> Verdict {
         let mut state = self.state.lock();
-        state.1 += bytes as u64;
+        let is_too_slow = state.1.moved(bytes).is_err();
+        state.1.begin_to_wait();
         state.0 = match state.0 {
             _ if is_end => State::Ended,
             State::Reading(pieces) => State::Reading(pieces + 1),
@@ -65,7 +79,13 @@ impl StreamWatch {
             State::Ended => State::Ended,
         };
         self.changed.notify_one();
-        state.1 <= self.bytes_max
+        if state.1.bytes() > self.bytes_max {
+            Verdict::TooLarge
+        } else if is_too_slow {
+            Verdict::TooSlow
+        } else {
+            Verdict::Fine
+        }
     }
 
     /// Whether the client has ended the request before its answer was.
@@ -107,11 +127,11 @@ pub(crate) fn taken_back() {
     let _ = CURRENT.try_with(|watch| watch.is_taken_back.store(true, Ordering::Relaxed));
 }
 
-/// A piece of its body was read; false when there is more of it than there may be.
-pub(crate) fn read(bytes: usize, is_end: bool) -> bool {
+/// A piece of its body was read.
+pub(crate) fn read(bytes: usize, is_end: bool) -> Verdict {
     CURRENT
         .try_with(|watch| watch.read(bytes, is_end))
-        .unwrap_or(true)
+        .unwrap_or(Verdict::Fine)
 }
 
 #[cfg(test)]
@@ -120,25 +140,30 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(1);
 
+    fn pace() -> Pace {
+        let config: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        Pace::new(&config.accept)
+    }
+
     #[tokio::test]
     async fn a_body_that_brings_nothing_is_noticed_once_it_is_read() {
-        let watch = StreamWatch::new(10, false);
+        let watch = StreamWatch::new(10, false, pace());
         let unread = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
         assert!(unread.is_err(), "nobody has asked for it");
         watch.begin();
         watch.stalled(SHORT).await;
-        assert!(watch.read(5, true));
+        assert_eq!(watch.read(5, true), Verdict::Fine);
         let ended = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
         assert!(ended.is_err(), "it has ended");
     }
 
     #[tokio::test]
     async fn bytes_are_counted_and_other_requests_are_not_watched() {
-        let watch = StreamWatch::new(10, false);
+        let watch = StreamWatch::new(10, false, pace());
         let inside = with(Arc::clone(&watch), async {
             [read(6, false), read(5, false)]
         });
-        assert_eq!(inside.await, [true, false]);
-        assert!(read(1_000_000, false));
+        assert_eq!(inside.await, [Verdict::Fine, Verdict::TooLarge]);
+        assert_eq!(read(1_000_000, false), Verdict::Fine);
     }
 }

@@ -162,6 +162,7 @@ impl Cache {
                 (Answer::Stored(entry), status)
             }
             (Shared::Failed(error), own) => {
+                let own = own.filter(|fetched| client::is_for(ask.headers, fetched));
                 let (answer, detail) = self.after_failure(stored, error, own);
                 (
                     answer,

@@ -74,6 +74,7 @@ impl Entry {
             fresh,
             stale_while_revalidate,
             stale_if_error,
+            ..
         } = self.lifetime;
         if elapsed < fresh {
             Freshness::Fresh

@@ -43,6 +43,14 @@ pub enum FetchError {
     /// The origin broke off or spoke no HTTP.
     #[error("the origin broke off: {0}")]
     Broken(String),
+    /// The origin said that it failed.
+    #[error("the origin answered {status}")]
+    Said {
+        /// What it said, 500 to 599.
+        status: StatusCode,
+        /// Its `Retry-After`, in seconds.
+        retry_after_seconds: Option<u32>,
+    },
     /// Stage `dispatch` gave no slot.
     #[error("no origin slot became free; retry after {retry_after_seconds} s")]
     Overloaded {

@@ -82,9 +82,13 @@ impl Cache {
         }
         let (status, now) = (fetched.status, self.clock.now_microseconds());
         let Ok(lifetime) = policy::lifetime(status, &fetched.headers, terms, now) else {
+            let retry_after_seconds = retry_after_seconds(&fetched.headers);
             leader.hand_over(fetched);
             return if status.is_server_error() {
-                Shared::Failed(FetchError::Broken(format!("the origin answered {status}")))
+                Shared::Failed(FetchError::Said {
+                    status,
+                    retry_after_seconds,
+                })
             } else {
                 self.not_shared(key)
             };
@@ -182,9 +186,9 @@ impl Cache {
     fn renewed(&self, stored: &Entry, fields: &HeaderMap, terms: Terms) -> Option<Lifetime> {
         let now = self.clock.now_microseconds();
         if !directives::are_there(fields) {
-            let total = stored.lifetime.fresh + stored.age;
+            let stated = stored.lifetime.stated;
             return Some(Lifetime {
-                fresh: total.saturating_sub(policy::age(fields, now)),
+                fresh: stated.saturating_sub(policy::age(fields, now)),
                 ..stored.lifetime
             });
         }
@@ -312,6 +316,11 @@ fn tags(key: &Key, fields: &HeaderMap) -> Vec<String> {
         tags.push(url_tag(key.path_and_query()));
     }
     tags
+}
+
+/// When an origin says that it is worth asking again, where it says so in seconds.
+fn retry_after_seconds(fields: &HeaderMap) -> Option<u32> {
+    fields.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
 fn announced_bytes(fields: &HeaderMap) -> usize {

@@ -204,7 +204,7 @@ impl Cache {
                 }
             })
             .build();
-        let purges = Purges::new(config.tags_max);
+        let purges = Purges::new(config.tags_max, metrics.cache_purge_overflows.clone());
         let marks = Marks::new(config.marks_max, Duration::from_secs(config.marks_seconds));
         Arc::new(Self {
             vary: config

@@ -10,6 +10,8 @@ use super::directives::{self, Directives};
 /// How long an answer may be used, from the moment it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
+    /// Fresh from the moment that the origin made it for, as it was said.
+    pub stated: Duration,
     /// Fresh for.
     pub fresh: Duration,
     /// After that, served while it is fetched anew.
@@ -52,7 +54,7 @@ enum Kind {
     Lasting,
     /// Lasts where its origin says so in as many words.
     WhereSaid,
-    /// There is nothing: remembered for a moment.
+    /// There is nothing: remembered for a moment, also where nothing is said of it.
     Negative,
 }
 
@@ -100,17 +102,19 @@ pub fn lifetime(
         .or(directives.max_age)
         .map(Duration::from_secs)
         .or_else(|| expires(fields, now));
-    let total = if kind == Kind::WhereSaid {
-        said.map(|said| terms.ttl.unwrap_or(said))
-    } else {
-        terms.ttl.or(said).or_else(|| guessed(fields, terms, now))
+    let total = match kind {
+        Kind::WhereSaid => said.map(|said| terms.ttl.unwrap_or(said)),
+        Kind::Lasting => terms.ttl.or(said).or_else(|| guessed(fields, terms, now)),
+        Kind::Negative => Some(
+            terms
+                .ttl
+                .or(said)
+                .map_or(terms.negative_max, |said| said.min(terms.negative_max)),
+        ),
     };
-    let mut total = total.ok_or(Refused::NoLifetime)?;
-    let is_negative = kind == Kind::Negative;
-    if is_negative {
-        total = total.min(terms.negative_max);
-    }
-    let may_be_stale = !is_negative && !directives.must_revalidate && directives.s_maxage.is_none();
+    let total = total.ok_or(Refused::NoLifetime)?;
+    let may_be_stale =
+        kind != Kind::Negative && !directives.must_revalidate && directives.s_maxage.is_none();
     let stale = |seconds| {
         if may_be_stale {
             Duration::from_secs(seconds)
@@ -119,6 +123,7 @@ pub fn lifetime(
         }
     };
     Ok(Lifetime {
+        stated: total,
         fresh: total.saturating_sub(age(fields, now)),
         stale_while_revalidate: stale(directives.stale_while_revalidate),
         stale_if_error: stale(directives.stale_if_error),

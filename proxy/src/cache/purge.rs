@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use prometheus::IntCounter;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::tag_sequences::TagSequences;
@@ -72,6 +73,8 @@ pub struct Purges {
     /// Goes up whenever anything above has changed.
     edition: AtomicU64,
     database_id: Mutex<Option<String>>,
+    /// Of [`crate::telemetry::Metrics::cache_purge_overflows`].
+    overflows: IntCounter,
 }
 
 /// The edition of the purges in which an entry was last found current: as long as nothing was purged since, nobody looks
@@ -86,7 +89,7 @@ impl Clone for SeenCurrent {
 }
 
 impl Purges {
-    pub(super) fn new(tags_max: usize) -> Self {
+    pub(super) fn new(tags_max: usize, overflows: IntCounter) -> Self {
         Self {
             by_sequence: TagSequences::new(tags_max),
             by_hand: TagSequences::new(tags_max),
@@ -94,6 +97,7 @@ impl Purges {
             count: AtomicI64::new(0),
             edition: AtomicU64::new(1),
             database_id: Mutex::new(None),
+            overflows,
         }
     }
 
@@ -136,7 +140,9 @@ impl Purges {
     /// Whatever carries one of these tags, or is being fetched now, is out of date.
     pub fn by_hand<'a>(&self, tags: impl IntoIterator<Item = &'a str>) {
         let number = self.count.fetch_add(1, Ordering::AcqRel) + 1;
-        self.by_hand.touch(tags, number);
+        if self.by_hand.touch(tags, number) {
+            self.overflows.inc();
+        }
         self.changed();
     }
 
@@ -182,7 +188,11 @@ impl Purges {
         }
         match request.sequence {
             // Even without tags it moves the sequence on.
-            Some(sequence) => self.by_sequence.touch(tags, sequence),
+            Some(sequence) => {
+                if self.by_sequence.touch(tags, sequence) {
+                    self.overflows.inc();
+                }
+            }
             None if !request.tags.is_empty() => self.by_hand(tags),
             None => {}
         }

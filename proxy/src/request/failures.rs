@@ -32,6 +32,23 @@ pub(super) fn of_fetch(error: &FetchError) -> Problem {
         FetchError::Unreachable(_) => unavailable(),
         FetchError::Timeout => too_slow(),
         FetchError::Broken(_) => broken(),
+        FetchError::Said {
+            status,
+            retry_after_seconds,
+        } => said(*status, *retry_after_seconds),
+    }
+}
+
+/// What an origin has said to somebody else who asked the same.
+fn said(status: StatusCode, retry_after_seconds: Option<u32>) -> Problem {
+    let problem = Problem::new(
+        status,
+        "origin_failed",
+        "The shop cannot answer this right now.",
+    );
+    match retry_after_seconds {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
     }
 }
 
@@ -56,6 +73,21 @@ fn broken() -> Problem {
     )
 }
 
+/// Of a body that did not come, or came too slowly.
+pub fn body_too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request_timeout",
+        "The request's body took too long.",
+    )
+}
+
+/// Whether the connection gave up because too little came for the time that it took.
+fn is_too_slow(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
 /// What a client is told of a failure of the proxy.
 pub fn problem(error: &Error) -> Problem {
     match (error.etype(), error.esource()) {
@@ -77,11 +109,8 @@ pub fn problem(error: &Error) -> Problem {
             _,
         ) => unavailable(),
         (_, ErrorSource::Upstream) => broken(),
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "The request's body took too long.",
-        ),
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => body_too_slow(),
+        (_, ErrorSource::Downstream) if is_too_slow(error) => body_too_slow(),
         (_, ErrorSource::Downstream) => Problem::new(
             StatusCode::BAD_REQUEST,
             "malformed_request",

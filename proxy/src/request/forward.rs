@@ -229,6 +229,9 @@ pub fn learn(edge: &Edge, request: &Parts, status: StatusCode, fields: &HeaderMa
         return;
     }
     for path in invalidation::paths(host(request), request.uri.path(), fields) {
-        edge.cache.invalidate(&path);
+        // Nothing is kept of the others; most of what is written has a path of its own.
+        if edge.config.cache.route(&path).is_some() {
+            edge.cache.invalidate(&path);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::poll;
 use futures_util::stream::{BoxStream, Peekable, StreamExt as _};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
@@ -115,6 +115,8 @@ impl Respond {
         } = fetched;
         let request = client.request();
         let is_head = request.method == Method::HEAD;
+        // HTTP/1.0 has no chunks: there a body ends with its connection (RFC 9112 6.1).
+        let is_old = request.version < Version::HTTP_11;
         let mut encoder = if is_head {
             None
         } else {
@@ -127,8 +129,12 @@ impl Respond {
         };
         let is_end = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if !fields.contains_key(header::CONTENT_LENGTH) && !is_end {
-            let chunked = HeaderValue::from_static("chunked");
-            fields.insert(header::TRANSFER_ENCODING, chunked);
+            if is_old {
+                client.close();
+            } else {
+                let chunked = HeaderValue::from_static("chunked");
+                fields.insert(header::TRANSFER_ENCODING, chunked);
+            }
         }
         let head = Head {
             status,

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub cache_variants_refused: IntCounter,
     /// Purge messages.
     pub cache_purges: IntCounter,
+    /// Times that everything counted as purged because more tags were than are remembered.
+    pub cache_purge_overflows: IntCounter,
     /// Entries that had to make room.
     pub cache_evictions: IntCounter,
     /// Entries in memory.
@@ -199,6 +201,10 @@ impl Metrics {
                 "Answers beyond the variants of one question",
             ),
             cache_purges: counter("cache_purges_total", "Purge messages"),
+            cache_purge_overflows: counter(
+                "cache_purge_overflows_total",
+                "Times that more tags were purged than are remembered, so that everything counted as purged",
+            ),
             cache_evictions: counter("cache_evictions_total", "Entries that had to make room"),
             cache_entries: gauge("cache_entries", "Entries in memory"),
             cache_bytes: gauge("cache_bytes", "Bytes in memory"),

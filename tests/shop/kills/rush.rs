@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use crackers_tests::stack::{PATIENCE, Stack};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::shop::inside::ledger_holds;
-use crate::shop::orders::{order_of, stocked};
+use crate::shop::orders::{for_sale, order_of, stocked};
 
 /// What one order of the rush takes.
 const PIECES: u32 = 15;
@@ -100,7 +100,14 @@ impl Rush {
         ledger_holds(shop, &self.product, 0).await?;
         // The next rush, if there is one, is for the same product: there are only so many that cost enough for an order.
         shop.command(&["stock", "set", &self.sku, "1"])?;
-        Ok(())
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if for_sale(shop).await?["id"] == self.product.as_str() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the product is not shown again")
     }
 
     fn key(&self, buyer: usize) -> String {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crackers_shared::{headers, request_id};
 
 use crate::accept::head::{self, Refusal};
+use crate::accept::pace::Pace;
 use crate::accept::stream_watch::{self, StreamWatch};
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
@@ -43,7 +44,11 @@ pub(super) async fn serve(
         return refuse(session, refusal).await;
     }
     let begun = edge.clock.now_microseconds();
-    let watch = StreamWatch::new(config.body_bytes_max, session.is_body_empty());
+    let watch = StreamWatch::new(
+        config.body_bytes_max,
+        session.is_body_empty(),
+        Pace::new(config),
+    );
     // Only who has a body can be slow to send it; nobody else needs his head twice.
     let slow = (!session.is_body_empty()).then(|| session.req_header().clone());
     let arrival = Arrival {

@@ -90,6 +90,12 @@ fn what_is_private_or_forbidden_is_never_kept() {
 fn absence_is_remembered_briefly_and_never_served_stale() {
     let value = "max-age=300, stale-if-error=60";
     assert_eq!(judge(404, &[("cdn-cache-control", value)]), Ok((5, 0, 0)));
+    let short = [("cache-control", "max-age=2")];
+    assert_eq!(judge(410, &short), Ok((2, 0, 0)));
+    // Most origins say nothing of it.
+    assert_eq!(judge(404, &[]), Ok((5, 0, 0)));
+    let no_store = [("cache-control", "no-store")];
+    assert_eq!(judge(404, &no_store), Err(Refused::Directive));
 }
 
 #[test]

@@ -61,6 +61,17 @@ async fn a_304_that_says_nothing_of_freshness_begins_the_old_one_anew() {
     until_hit(&bench, "crackers; hit; ttl=300").await;
 }
 
+#[tokio::test]
+async fn a_304_begins_what_was_said_anew_and_not_what_was_left_of_it() {
+    let bench = bench();
+    // Older than it may be when it comes, and what a shortened lifetime left.
+    bench.say(Ok((200, with(&[("age", "1000")]), "body")));
+    bench.ask().await;
+    bench.say(Ok((200, vec![("etag", "\"v1\"".to_owned())], "")));
+    advance(&bench, 1);
+    until_hit(&bench, "crackers; hit; ttl=300").await;
+}
+
 async fn until_hit(bench: &Bench, wanted: &str) {
     for _ in 0..1000 {
         if bench.status().await == wanted {

@@ -136,3 +136,33 @@ async fn a_fill_outlives_the_client_that_caused_it() {
     until(|| bench.cache.store.contains_key("http://a/p")).await;
     assert!(bench.status().await.contains("hit"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_wait_are_told_what_an_origin_says_of_its_failure() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    bench.say(Ok((503, vec![("retry-after", "7".to_owned())], "no")));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            tokio::spawn({
+                let bench = Arc::clone(&bench);
+                async move { bench.ask().await.0 }
+            })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 20).await;
+    bench.origin.gate.add_permits(1);
+    let said = FetchError::Said {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        retry_after_seconds: Some(7),
+    };
+    let (mut direct, mut told) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Answer::Direct(fetched) if fetched.status == 503 => direct += 1,
+            Answer::Failed(error) if error == said => told += 1,
+            _ => panic!("neither the answer nor what it said"),
+        }
+    }
+    assert_eq!((bench.calls(), direct, told), (1, 1, 19));
+}

@@ -26,6 +26,7 @@ fn entry(fields: &[(&'static str, &'static str)]) -> Entry {
         stored_at: 0,
         age: Duration::ZERO,
         lifetime: Lifetime {
+            stated: Duration::from_secs(60),
             fresh: Duration::from_secs(9),
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
