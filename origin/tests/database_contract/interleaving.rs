@@ -83,7 +83,7 @@ impl Worker {
 
     /// Takes an order that anybody placed a step on: half of the time one of the newest, where all others are at work.
     async fn step(&self, dice: u32, round: u32) {
-        let is_rival = dice % 2 == 0;
+        let is_rival = dice.is_multiple_of(2);
         let id = {
             let orders = &self.seen.lock().orders;
             let back = if is_rival { dice % 3 } else { dice } as usize;
@@ -135,11 +135,9 @@ pub(crate) async fn any_interleaving_keeps_the_ledger_and_the_states(opened: Ope
         ..OrderQuery::default()
     };
     let orders = database.orders(&all).await.unwrap();
-    let seen = worker.seen.lock();
+    let seen = std::mem::take(&mut *worker.seen.lock());
     assert_eq!(orders.len(), seen.orders.len());
-    let adjusted = seen.adjusted.clone();
-    drop(seen);
-    nothing_was_given_back_twice(&worker, &orders, &adjusted).await;
+    nothing_was_given_back_twice(&worker, &orders, &seen.adjusted).await;
     what_is_counted_is_what_a_recount_finds(&database, &orders).await;
     for order in orders {
         assert_eq!(order.version, i64::try_from(order.history.len()).unwrap());
