@@ -265,3 +265,47 @@ pub(super) fn refused(error: &QuoteRefused) -> ApiError {
         fields: vec![FieldError::at(pointer, code, error.to_string())],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commerce::coupons::Discount;
+    use crate::commerce::money::Paise;
+    use crate::commerce::seed;
+
+    #[test]
+    fn a_quote_holds_until_the_first_thing_that_is_known_to_end() {
+        let at = Timestamp::UNIX_EPOCH;
+        let minutes = |count| at + SignedDuration::from_mins(count);
+        // When the shop closes, when the coupon ends, and until when the quote holds.
+        for (closes, ends, until) in [
+            (None, None, 15),
+            (Some(60), Some(60), 15),
+            (Some(10), None, 10),
+            (None, Some(5), 5),
+            (Some(10), Some(5), 5),
+            (Some(3), Some(5), 3),
+            // What is over already makes no difference any more.
+            (Some(0), Some(-1), 15),
+        ] {
+            let shop = ShopSettings {
+                closes_at: closes.map(minutes),
+                ..seed::shop_settings()
+            };
+            let coupon = Coupon {
+                code: "DIWALI".to_owned(),
+                discount: Discount::Amount {
+                    amount_paise: Paise(100),
+                },
+                minimum_goods: Paise(0),
+                starts_at: None,
+                ends_at: ends.map(minutes),
+                is_counted: false,
+                active: true,
+            };
+            let coupon = ends.map(|_| &coupon);
+            let holds = valid_until(&shop, coupon, at);
+            assert_eq!(holds, minutes(until), "{closes:?} {ends:?}");
+        }
+    }
+}

@@ -153,7 +153,7 @@ pub struct OrderQuery {
     pub from: Option<Timestamp>,
     /// Only those that were placed before it.
     pub to: Option<Timestamp>,
-    /// Only those with numbers below it.
+    /// Only those that come after the order with this number: those with numbers below it, but for lists by time.
     pub before: Option<i64>,
     /// At most so many.
     pub limit: u32,
@@ -388,3 +388,6 @@ impl Order {
         format!("CR{:06}", self.number)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,43 @@ async fn look(app: &App) -> Result<(), DatabaseError> {
     super::proofs::look(app).await?;
     accounts::forget_what_is_over(&app.database, now, AT_ONCE).await
 }
+
+#[cfg(test)]
+mod tests {
+    use crackers_shared::clock::Clock;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::commerce::orders::{NewOrder, Placed};
+    use crate::commerce::seed;
+    use crate::config::{Config, DEFAULTS};
+    use crate::database::{Database, Replace};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_key_of_an_order_is_known_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
+        config.database.sqlite.file = folder.path().join("shop.sqlite");
+        config.api.session_keys_file = folder.path().join("session.keys");
+        let database = Database::open(&config.database).await.unwrap();
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let app = App::new(Arc::new(config), database, clock.clone()).unwrap();
+        let made = seed::catalogue(150, 1, || ()).batch;
+        let written = app
+            .database
+            .write_catalogue(&made, Replace::Nothing, clock.now());
+        written.await.unwrap();
+        let sellable = made.products.iter().find(|(_, pieces, _)| *pieces > 0);
+        let order: NewOrder = seed::orders::order_of(&[(&sellable.unwrap().0.id, 1)], clock.now());
+        let placed = app.database.place_order(&order).await.unwrap();
+        assert!(matches!(placed, Placed::New(_)), "{placed:?}");
+
+        let day = Duration::from_secs(24 * 60 * 60);
+        for (later, is_known) in [(day, true), (Duration::from_micros(1), false)] {
+            clock.advance(later);
+            look(&app).await.unwrap();
+            let known = app.database.order_by_key(&order.idempotency_key).await;
+            assert_eq!(known.unwrap().is_some(), is_known, "{later:?}");
+        }
+    }
+}
