@@ -31,6 +31,8 @@ mod refunds;
 mod staff;
 #[path = "database_contract/stock.rs"]
 mod stock;
+#[path = "database_contract/windows.rs"]
+mod windows;
 
 use crackers_origin::commerce::seed;
 use crackers_origin::database::settings::Config;
@@ -146,6 +148,8 @@ promised! {
     many_stocks_are_adjusted_together_or_not_at_all
     staff_are_told_of_each_fall_of_a_stock_once
     orders_are_found_by_name_number_and_time
+    orders_of_a_time_are_paged_newest_first
+    keys_of_orders_are_forgotten_when_they_are_old_and_no_sooner
     super_admins_who_end_each_others_access_leave_one
     of_tries_at_the_same_moment_none_goes_uncounted
     a_rating_is_counted_together_with_what_counts

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod mongodb;
+mod order_window;
 pub mod settings;
 pub mod sqlite;
 
@@ -176,7 +177,8 @@ questions! {
     fn order_by_tracking_token(&self, token: &str) -> Option<Order>;
     /// An order by its number.
     fn order_by_number(&self, number: i64) -> Option<Order>;
-    /// Orders that a query asks for, newest first.
+    /// Orders that a query asks for, newest first: by number, and where it asks by time alone or with a state, by when they
+    /// were placed and then by number. Costs what it shows, not what there is.
     fn orders(&self, query: &OrderQuery) -> Vec<Order>;
     /// Ids of orders that were not paid in time, longest overdue first, at most `limit`.
     fn orders_due(&self, at: Timestamp, limit: u32) -> Vec<String>;

@@ -10,6 +10,7 @@ pub(crate) use crate::records::*;
 pub(crate) use crate::refunds::*;
 pub(crate) use crate::staff::*;
 pub(crate) use crate::stock::*;
+pub(crate) use crate::windows::*;
 
 use crackers_origin::commerce::money::Paise;
 use crackers_origin::commerce::products::{

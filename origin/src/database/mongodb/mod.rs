@@ -10,6 +10,7 @@ mod grounds;
 mod migrations;
 mod order_batches;
 mod orders;
+mod orders_by_time;
 mod product_batches;
 mod products;
 mod questions;

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_orders.sql"),
     include_str!("migrations/0003_records.sql"),
     include_str!("migrations/0004_tallies.sql"),
+    include_str!("migrations/0005_orders_by_time.sql"),
 ];
 
 /// The step after which the program fills in what SQL cannot say.
@@ -110,6 +111,10 @@ mod tests {
             5
         );
         assert_eq!(number("SELECT count(*) FROM order_keys"), 1);
+        assert_eq!(
+            number("SELECT number FROM orders INDEXED BY orders_placed WHERE placed_at > 0"),
+            7
+        );
         let filled_in = [
             (
                 "SELECT number FROM order_marks WHERE mark = 'name:kumari'",

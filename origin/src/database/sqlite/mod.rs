@@ -6,6 +6,7 @@ mod changes;
 mod combos;
 mod migrations;
 mod orders;
+mod orders_by_time;
 mod product_batches;
 mod products;
 mod ratings;

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::error::DatabaseError;
-use super::{Answer, Sqlite, changes, rows, stock, tallies};
+use super::super::order_window::OrderWindow;
+use super::{Answer, Sqlite, changes, orders_by_time, rows, stock, tallies};
 use crate::commerce::basis::{Basis, Ground};
 use crate::commerce::changes::NewChange;
 use crate::commerce::orders::{NewOrder, Order, OrderQuery, OrderState, OrderStep, Placed};
@@ -58,7 +59,11 @@ impl Sqlite {
     /// See [`super::super::Database::orders`].
     pub async fn orders(&self, query: &OrderQuery) -> Answer<Vec<Order>> {
         let query = query.clone();
-        self.read(move |connection| page(connection, &query)).await
+        self.read(move |connection| match OrderWindow::is_asked_by(&query) {
+            true => orders_by_time::page(connection, &query),
+            false => page(connection, &query),
+        })
+        .await
     }
 
     /// See [`super::super::Database::orders_due`].
@@ -235,9 +240,10 @@ fn page(connection: &Connection, query: &OrderQuery) -> Answer<Vec<Order>> {
         }
         None => "orders WHERE ?2 = '' AND orders.number",
     };
+    // The sign keeps the index of times out of it: what was found by its mark or number has only to be looked at.
     let time = match (query.from, query.to) {
         (None, None) => "?6 < ?7",
-        _ => "placed_at >= ?6 AND placed_at < ?7",
+        _ => "+placed_at >= ?6 AND +placed_at < ?7",
     };
     let state = match query.state {
         Some(_) => "state = ?3",
@@ -294,6 +300,6 @@ fn one(
     found.optional()?.transpose()
 }
 
-fn order(row: &Row<'_>) -> Answer<Order> {
+pub(super) fn order(row: &Row<'_>) -> Answer<Order> {
     rows::document(&row.get::<_, String>(0)?)
 }

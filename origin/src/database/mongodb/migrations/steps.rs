@@ -23,7 +23,8 @@ pub(super) async fn take(number: i64, database: &Database, lock: &Lock) -> Answe
         1 => catalogue(database).await,
         2 => orders(database).await,
         3 => records(database).await,
-        _ => tallies(database, lock).await,
+        4 => tallies(database, lock).await,
+        _ => orders_by_time(database).await,
     };
     Ok(taken?)
 }
@@ -159,6 +160,21 @@ async fn tallies(database: &Database, lock: &Lock) -> Result<(), Failure> {
         }
     }
     write_all(database, &counted, lock).await
+}
+
+/// Step 5: lists of a time walk from its newest order on, of all orders and of those in a state.
+async fn orders_by_time(database: &Database) -> Result<(), Failure> {
+    let orders = database.collection::<Document>("orders");
+    for (keys, name) in [
+        (doc! { "placed_at": -1, "number": -1 }, "placed"),
+        (
+            doc! { "state": 1, "placed_at": -1, "number": -1 },
+            "state_placed",
+        ),
+    ] {
+        orders.create_index(index(keys, name, false)).await?;
+    }
+    Ok(())
 }
 
 /// Writes what was counted in place of what is there, unless another program has taken over.
