@@ -7,6 +7,8 @@ mod abandoned;
 mod basis;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
+#[path = "database_contract/failures.rs"]
+mod failures;
 #[path = "database_contract/interleaving.rs"]
 mod interleaving;
 #[path = "database_contract/limits.rs"]

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::{Opened, mongodb as on_mongodb, on_server};
 
 /// A server of the test's own, for whoever makes it slow, and a seeded database on it with settings of its own.
-async fn on_own_server(change: impl FnOnce(&mut Config)) -> Option<(Mongod, Opened)> {
+pub(crate) async fn on_own_server(change: impl FnOnce(&mut Config)) -> Option<(Mongod, Opened)> {
     let started = tokio::task::spawn_blocking(Mongod::start).await.unwrap();
     let server = started.unwrap()?;
     let mut config = on_server(server.uri());
@@ -29,7 +29,7 @@ async fn on_own_server(change: impl FnOnce(&mut Config)) -> Option<(Mongod, Open
     Some((server, opened.seeded().await))
 }
 
-async fn end(server: Mongod) {
+pub(crate) async fn end(server: Mongod) {
     tokio::task::spawn_blocking(move || drop(server))
         .await
         .unwrap();
