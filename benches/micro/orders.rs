@@ -8,17 +8,18 @@ use crackers_benches::on_both_databases;
 use crackers_origin::commerce::basis::Basis;
 use crackers_origin::commerce::known::Catalogue;
 use crackers_origin::commerce::lines::{LineKey, LineKind, WantedLine};
-use crackers_origin::commerce::orders::{Order, OrderQuery, Placed};
+use crackers_origin::commerce::orders::{Order, OrderQuery, OrderState, Placed};
 use crackers_origin::commerce::quote::{self, Terms};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::commerce::{goods, seed};
 use crackers_origin::database::settings;
 use crackers_origin::database::{Database, Replace};
 use criterion::{Criterion, criterion_group, criterion_main};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Orders that are placed at once while the database is filled.
 const AT_ONCE: u32 = 128;
 
@@ -45,13 +46,17 @@ async fn filled(config: &settings::Config, count: u32) -> (Database, Vec<String>
         let adjusted = database.adjust_stock(id, much, "bench", NOW);
         adjusted.await.expect("it is adjusted");
     }
+    // All but the first two are placed today.
+    for days in [10, 5] {
+        place_one(&database, &ids, NOW - days * DAY).await;
+    }
     let products = Arc::new(ids.clone());
     let placing = (0..AT_ONCE.min(count)).map(|place| {
         let (database, products) = (database.clone(), Arc::clone(&products));
         let share = count / AT_ONCE + u32::from(place < count % AT_ONCE);
         tokio::spawn(async move {
             for _ in 0..share {
-                place_one(&database, &products).await;
+                place_one(&database, &products, NOW).await;
             }
         })
     });
@@ -61,9 +66,9 @@ async fn filled(config: &settings::Config, count: u32) -> (Database, Vec<String>
     (database, ids)
 }
 
-async fn place_one(database: &Database, products: &[String]) -> Order {
+async fn place_one(database: &Database, products: &[String], at: Timestamp) -> Order {
     let pieces: Vec<_> = products.iter().map(|id| (id.as_str(), 1)).collect();
-    let order = seed::orders::order_of(&pieces, NOW);
+    let order = seed::orders::order_of(&pieces, at);
     match database.place_order(&order).await.expect("an answer") {
         Placed::New(order) => order,
         other => unreachable!("{other:?}"),
@@ -124,7 +129,23 @@ fn measure(criterion: &mut Criterion, runtime: &Runtime, config: &settings::Conf
             },
         ),
     ];
-    for (what, query) in lists {
+    let day = |before| OrderQuery {
+        from: Some(NOW - before * DAY),
+        to: Some(NOW - before * DAY + DAY),
+        ..OrderQuery::default()
+    };
+    let old = [
+        ("orders_of_an_old_day", day(10)),
+        ("orders_of_an_empty_day", day(8)),
+        (
+            "orders_of_an_old_day_in_a_state",
+            OrderQuery {
+                state: Some(OrderState::AwaitingPayment),
+                ..day(10)
+            },
+        ),
+    ];
+    for (what, query) in lists.into_iter().chain(old) {
         let query = OrderQuery { limit: 25, ..query };
         criterion.bench_function(&name(what), |bench| {
             bench
@@ -141,7 +162,7 @@ fn measure(criterion: &mut Criterion, runtime: &Runtime, config: &settings::Conf
     criterion.bench_function(&name("place_order"), |bench| {
         bench
             .to_async(runtime)
-            .iter(|| async { place_one(database, products).await.number });
+            .iter(|| async { place_one(database, products, NOW).await.number });
     });
 }
 
