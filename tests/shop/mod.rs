@@ -2,6 +2,7 @@
 
 mod account_things;
 mod accounts;
+mod after_all;
 mod asking;
 mod both_databases;
 mod carts;

@@ -12,21 +12,21 @@ use super::orders::selling;
 use super::proofs::ordered;
 use super::staff::Desk;
 
-/// The one order that there is.
-struct TheOrder<'a> {
+/// The newest order.
+pub(super) struct TheOrder<'a> {
     desk: &'a Desk<'a>,
     path: String,
 }
 
 impl<'a> TheOrder<'a> {
-    async fn of(desk: &'a Desk<'a>) -> Result<Self> {
+    pub(super) async fn of(desk: &'a Desk<'a>) -> Result<Self> {
         let found = desk.get("/api/admin/orders").await?;
         let id = found["items"][0]["id"].as_str().context("no order")?;
         let path = format!("/api/admin/orders/{id}");
         Ok(Self { desk, path })
     }
 
-    async fn seen(&self) -> Result<Value> {
+    pub(super) async fn seen(&self) -> Result<Value> {
         self.desk.get(&self.path).await
     }
 
@@ -42,7 +42,7 @@ impl<'a> TheOrder<'a> {
     }
 
     /// The same, as it stands now; it is carried out.
-    async fn says(&self, decision: &str, amount: Option<i64>) -> Result<Value> {
+    pub(super) async fn says(&self, decision: &str, amount: Option<i64>) -> Result<Value> {
         let answer = self.say(&self.seen().await?, decision, amount).await?;
         anyhow::ensure!(answer.status == 200, "{decision}: {}", answer.json()?);
         answer.json()
@@ -62,7 +62,7 @@ impl<'a> TheOrder<'a> {
         Ok(())
     }
 
-    async fn step(&self, state: &str) -> Result<()> {
+    pub(super) async fn step(&self, state: &str) -> Result<()> {
         let etag = format!("\"{}\"", self.seen().await?["version"]);
         let address = format!("{}/step", self.path);
         let said = json!({ "state": state });

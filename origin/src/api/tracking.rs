@@ -133,6 +133,13 @@ pub(super) async fn paid(
     reference: String,
     amount: Paise,
 ) -> Result<Order, ApiError> {
+    // Whoever says it again, because the answer was lost, is told the same.
+    let is_known = |one: &Payment| {
+        one.reference == reference && one.amount == amount && one.state != PaymentState::Rejected
+    };
+    if order.payments.iter().any(is_known) {
+        return Ok(order.clone());
+    }
     // What the gateway takes it says itself: no reference of anybody's holds the stock longer.
     let is_by_reference = order.payment != PaymentMethod::Gateway;
     if order.state != OrderState::AwaitingPayment || !is_by_reference {

@@ -42,6 +42,7 @@ pub mod refunds;
 pub mod related;
 pub mod reservation;
 mod retry;
+pub mod returns;
 pub mod reviews;
 pub mod search;
 pub mod seed;

@@ -82,7 +82,7 @@ impl OrderState {
             S::Dispatched => &[S::Delivered],
             S::Delivered => &[S::Returned],
             S::RefundDue => &[S::Refunded],
-            S::Returned => &[S::RefundDue],
+            S::Returned => &[S::RefundDue, S::Refunded],
             // Money that came too late.
             S::Expired | S::Cancelled => &[S::RefundDue],
             S::Refunded => &[],

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{asker, expected_version};
 use crate::api::auth::wrong_field;
 use crate::api::error::ApiError;
+use crate::api::orders::conflict;
 use crate::api::parameters::{FROM, Kind, LIMIT, NUMBER_CURSOR, Parameter, TO};
 use crate::api::quotes::QuotedLineView;
 use crate::api::response::Reply;
@@ -16,6 +17,7 @@ use crate::api::{body, next_cursor};
 use crate::commerce::contact::{self, Address, Contact};
 use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep, PaymentMethod};
 use crate::commerce::payments::{GivenBack, Payment, PaymentState};
+use crate::commerce::returns::RETURN_DAYS;
 
 /// The words of all states.
 const STATES: &[&str] = &[
@@ -346,6 +348,11 @@ pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
             return Err(wrong_field("/state", detail));
         }
     };
-    let step = OrderStep::to(to, call.app.clock.now(), by, note);
+    let now = call.app.clock.now();
+    if order.state == S::Delivered && to == S::Returned && !order.may_come_back(now) {
+        let detail = format!("An order comes back within {RETURN_DAYS} days of its delivery.");
+        return Err(conflict("too_late_to_return", detail));
+    }
+    let step = OrderStep::to(to, now, by, note);
     changed(&call, &order, &step).await
 }

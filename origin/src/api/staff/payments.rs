@@ -66,11 +66,18 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
     let said = Said { amount, note, by };
     match request.decision {
         Decision::Approve => {
-            let after = (PaymentState::Approved, OrderState::Confirmed);
+            let to = match order.state {
+                // Money that came for what is over is owed back.
+                OrderState::Cancelled | OrderState::Expired => OrderState::RefundDue,
+                _ => OrderState::Confirmed,
+            };
+            let after = (PaymentState::Approved, Some(to));
             judge(&call, &order, payment, after, said).await
         }
         Decision::Reject => {
-            let after = (PaymentState::Rejected, OrderState::AwaitingPayment);
+            let is_over = matches!(order.state, OrderState::Cancelled | OrderState::Expired);
+            let to = (!is_over).then_some(OrderState::AwaitingPayment);
+            let after = (PaymentState::Rejected, to);
             judge(&call, &order, payment, after, said).await
         }
         Decision::Refund => send_back(&call, &order, payment, said).await,
@@ -82,7 +89,7 @@ async fn judge(
     call: &Call,
     order: &Order,
     payment: &Payment,
-    (state, to): (PaymentState, OrderState),
+    (state, to): (PaymentState, Option<OrderState>),
     said: Said,
 ) -> Result<Reply, ApiError> {
     if payment.state != PaymentState::Submitted {
@@ -90,14 +97,19 @@ async fn judge(
         return Err(conflict("already_decided", detail));
     }
     let now = call.app.clock.now();
-    let mut step = OrderStep::to(to, now, said.by.clone(), said.note);
-    step.payment = Some(Payment {
-        state,
-        decided_by: Some(said.by),
-        ..payment.clone()
-    });
-    // Whoever was refused gets the whole window again.
-    step.expires_at = Some(now + call.app.config.commerce.payment_window());
+    let step = OrderStep {
+        to,
+        payment: Some(Payment {
+            state,
+            decided_by: Some(said.by.clone()),
+            ..payment.clone()
+        }),
+        // Whoever was refused gets the whole window again.
+        expires_at: Some(now + call.app.config.commerce.payment_window()),
+        at: now,
+        by: said.by,
+        note: said.note,
+    };
     changed(call, order, &step).await
 }
 
