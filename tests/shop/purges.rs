@@ -94,7 +94,8 @@ fn bundle(of: &str, name: &str, product: &str) -> Value {
         "price_paise": 40_000, "components": [{ "product_id": product, "quantity": 2 }], "active": true })
 }
 
-/// Two categories with a product each, and a bundle of each product; the torch's id and that of its bundle.
+/// Two categories with a product each, a bundle of each product, and a second product in one of them; the torch's id and that of
+/// its bundle.
 async fn torches_and_lamps(desk: &Desk<'_>) -> Result<[String; 2]> {
     let made = async |path: &str, body: Value| {
         let made = desk.post(path, body).await?;
@@ -110,6 +111,7 @@ async fn torches_and_lamps(desk: &Desk<'_>) -> Result<[String; 2]> {
         let set = made("/api/admin/bundles", bundle(one, one, product)).await?;
         ids = Some([product.to_owned(), text(&set, "/id")?.to_owned()]);
     }
+    made("/api/admin/products", product("wick", "torches")).await?;
     ids.context("nothing was made")
 }
 
@@ -182,6 +184,15 @@ fn of_products() -> Vec<Write> {
             body: Body::Json(json!({ "name": format!("Torch {NUMBER}") })),
             changed: &[PRODUCT, LISTS, PRICE_LISTS, BUNDLE],
             perhaps: &[CATEGORY, SITEMAP],
+        },
+        Write {
+            what: "a product's name in URLs",
+            method: "PATCH",
+            // By its SKU, which stays.
+            path: "/api/admin/products/wick".to_owned(),
+            body: Body::Json(json!({ "slug": format!("wick-{NUMBER}") })),
+            changed: &[LISTS, &["/api/price-list"], SITEMAP],
+            perhaps: &[CATEGORY, PRICE_LISTS],
         },
         Write {
             what: "a product's picture",
@@ -320,6 +331,22 @@ async fn a_write_shows_within_a_second_and_what_it_is_not_about_stays_at_the_edg
             "{}: {fastest:?}",
             write.what
         );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_asked_for_too_early_is_there_once_staff_make_it() -> Result<()> {
+    let shop = &selling("", 1).await?;
+    let desk = &Desk::open(shop).await?;
+    let pages = ["/catalogue/lamps", "/catalogue/torches", "/product/torch"];
+    for path in pages {
+        assert_eq!(shop.get(path).await?.status, 404, "{path}");
+    }
+    torches_and_lamps(desk).await?;
+    for path in pages {
+        let is_there = async || Ok(shop.get(path).await?.status == 200);
+        shop.wait_for(path, is_there).await?;
     }
     Ok(())
 }

@@ -156,13 +156,21 @@ fn plain(app: &App, path: &str, shop: &str, trimmed: &str) -> Page {
     }
 }
 
+/// Where nothing is yet. It is looked at anew when the sitemap is: whenever a page comes or goes.
+fn missing(app: &App, path: &str, shop: &str) -> Page {
+    Page {
+        tags: vec!["sitemap".to_owned()],
+        ..plain(app, path, shop, "\0")
+    }
+}
+
 async fn category_page(app: &App, path: &str, shop: &str, slug: &str) -> Result<Page, ApiError> {
     let categories = app.database.categories().await?;
     let Some(category) = categories
         .into_iter()
         .find(|category| category.slug == slug)
     else {
-        return Ok(plain(app, path, shop, "\0"));
+        return Ok(missing(app, path, shop));
     };
     let base = &app.config.api.public_url;
     let head = Head {
@@ -183,7 +191,7 @@ async fn category_page(app: &App, path: &str, shop: &str, slug: &str) -> Result<
 
 async fn product_page(app: &App, path: &str, shop: &str, slug: &str) -> Result<Page, ApiError> {
     let Some(product) = app.database.product_by_id_or_slug(slug).await? else {
-        return Ok(plain(app, path, shop, "\0"));
+        return Ok(missing(app, path, shop));
     };
     let base = &app.config.api.public_url;
     let canonical = format!("{base}/product/{}", product.slug);

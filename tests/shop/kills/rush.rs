@@ -99,7 +99,7 @@ impl Rush {
         assert_eq!(late, None, "a piece came back from nowhere");
         ledger_holds(shop, &self.product, 0).await?;
         // The next rush, if there is one, is for the same product: there are only so many that cost enough for an order.
-        shop.command(&["stock", "set", &self.sku, "1"])?;
+        shop.command(&["stock", "set", &self.sku, "100"])?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if for_sale(shop).await?["id"] == self.product.as_str() {
