@@ -72,7 +72,7 @@ async fn the_lock_of_a_killed_program_is_taken_over_when_its_turn_is_over() -> R
         .iter()
         .filter_map(|step| step.as_document()?.get_i64("number").ok())
         .collect();
-    ensure!(numbers == [1, 2, 3, 4], "{after}");
+    ensure!(numbers == [1, 2, 3, 4, 5], "{after}");
     tokio::task::spawn_blocking(move || drop(server)).await?;
     Ok(())
 }
