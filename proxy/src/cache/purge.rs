@@ -186,15 +186,12 @@ impl Purges {
             self.by_sequence.reset();
             self.by_hand([EVERYTHING]);
         }
-        match request.sequence {
+        if let Some(sequence) = request.sequence {
             // Even without tags it moves the sequence on.
-            Some(sequence) => {
-                if self.by_sequence.touch(tags, sequence) {
-                    self.overflows.inc();
-                }
-            }
-            None if !request.tags.is_empty() => self.by_hand(tags),
-            None => {}
+            let is_full = self.by_sequence.touch(tags, sequence);
+            self.overflows.inc_by(u64::from(is_full));
+        } else if !request.tags.is_empty() {
+            self.by_hand(tags);
         }
         self.changed();
     }
