@@ -33,15 +33,20 @@ fn answer(head: &str) -> Vec<u8> {
     said
 }
 
-/// An edge with one slot, and TLS on the second port.
-fn edge(folder: &Path, origin: u16) -> Result<(LoneEdge, u16, Authority)> {
+/// An edge with so many slots that waits so long for a client, and TLS on the second port.
+fn edge(
+    folder: &Path,
+    origin: u16,
+    slots: u32,
+    patience_ms: u32,
+) -> Result<(LoneEdge, u16, Authority)> {
     let (authority, secure) = (Authority::new()?, free_port()?);
     authority.sign(folder, "shop", "shop.test")?;
     let own = format!(
-        "accept:\n  body_timeout_ms: 700\n  bytes_per_second_min: 1000\n  tls: {{listen: ['127.0.0.1:{secure}'], redirect: false, \
+        "accept:\n  body_timeout_ms: {patience_ms}\n  bytes_per_second_min: 1000\n  tls: {{listen: ['127.0.0.1:{secure}'], redirect: false, \
          certificates: [{{certificate_file: shop.pem, key_file: shop.key}}]}}\n\
          admit: {{rate_limits: []}}\n\
-         dispatch: {{concurrency_max: 1, concurrency_when_full: 1, queue_wait_ms: 20000, slots_percent: {{checkout: 100, cart: 100, browse: 100, export: 100}}}}\n\
+         dispatch: {{concurrency_max: {slots}, concurrency_when_full: {slots}, queue_wait_ms: 20000, slots_percent: {{checkout: 100, cart: 100, browse: 100, export: 100}}}}\n\
          cache: {{entry_bytes_max: 50000000, routes: [{{path_prefix: /kept, enabled: true, query: [], ignored_query: [], ttl_seconds: null}}]}}\n"
     );
     let edge = lone_edge_of(folder, &overlay(origin), &own)?;
@@ -71,7 +76,7 @@ fn trickle(port: u16, head: &str, byte: &[u8]) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_trickles_gives_up_its_slot() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::answering(answer)?);
-    let (edge, ..) = edge(folder.path(), origin.port)?;
+    let (edge, ..) = edge(folder.path(), origin.port, 1, 700)?;
     let port = edge.port;
     let slow = [
         ("Content-Length: 5000", &b"x"[..]),
@@ -100,7 +105,7 @@ async fn a_body_that_trickles_gives_up_its_slot() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_body_takes_no_slot_before_it_is_there() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::answering(answer)?);
-    let (edge, ..) = edge(folder.path(), origin.port)?;
+    let (edge, ..) = edge(folder.path(), origin.port, 1, 700)?;
     let mut slow = TcpStream::connect(("127.0.0.1", edge.port))?;
     slow.set_read_timeout(Some(PATIENCE))?;
     slow.write_all(b"POST /x HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\no")?;
@@ -114,9 +119,10 @@ async fn a_small_body_takes_no_slot_before_it_is_there() -> Result<()> {
     Ok(())
 }
 
-/// The ways that an answer takes: from the cache, plainly forwarded, through Pingora.
-const WAYS: [&str; 3] = [
+/// The ways that an answer takes: from the cache, from it through Pingora, plainly forwarded, streamed through Pingora.
+const WAYS: [&str; 4] = [
     "GET /kept HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+    "GET /kept HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n",
     "GET /large HTTP/1.1\r\nHost: shop.test\r\n\r\n",
     "GET /large HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n",
 ];
@@ -139,13 +145,8 @@ async fn connect(edge: &LoneEdge, secure: Option<(u16, &Authority)>) -> Result<B
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_nothing_or_next_to_nothing_is_let_go_on_every_way() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::answering(answer)?);
-    let (edge, port, authority) = edge(folder.path(), origin.port)?;
-    exchange(
-        edge.port,
-        WAYS[0]
-            .replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
-            .as_bytes(),
-    )?;
+    let (edge, port, authority) = edge(folder.path(), origin.port, 1, 700)?;
+    exchange(edge.port, WAYS[1].as_bytes())?;
     for secure in [None, Some((port, &authority))] {
         for way in WAYS {
             let mut still = connect(&edge, secure).await?;
@@ -156,7 +157,7 @@ async fn whoever_takes_nothing_or_next_to_nothing_is_let_go_on_every_way() -> Re
         }
     }
     let mut sipping = connect(&edge, None).await?;
-    sipping.write_all(WAYS[1].as_bytes()).await?;
+    sipping.write_all(WAYS[2].as_bytes()).await?;
     let begun = Instant::now();
     let mut sip = [0; 64];
     while sipping.read(&mut sip).await.is_ok_and(|read| read > 0)
@@ -168,24 +169,36 @@ async fn whoever_takes_nothing_or_next_to_nothing_is_let_go_on_every_way() -> Re
     edge.metric_is("dispatch_in_flight", 0).await
 }
 
+/// Takes half a megabyte at a time, with a rest before the next: in all longer than the longest wait, none of which is too long.
+async fn takes_slowly(mut stream: Box<dyn Stream>, way: &str) -> Result<()> {
+    stream.write_all(way.as_bytes()).await?;
+    let (mut part, mut got, mut rested) = (vec![0; 64 * 1024], 0, 0);
+    while got < BYTES {
+        let read = stream.read(&mut part).await?;
+        ensure!(read > 0, "cut after {got} bytes of {way:?}");
+        got += read;
+        if got - rested > 512 * 1024 {
+            rested = got;
+            tokio::time::sleep(Duration::from_millis(80)).await;
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_who_goes_on_gets_everything_on_every_way() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::answering(answer)?);
-    let (edge, port, authority) = edge(folder.path(), origin.port)?;
+    let (edge, port, authority) = edge(folder.path(), origin.port, 8, 2500)?;
+    exchange(edge.port, WAYS[1].as_bytes())?;
+    let mut readers = Vec::new();
     for secure in [None, Some((port, &authority))] {
         for way in WAYS {
-            let mut stream = connect(&edge, secure).await?;
-            stream.write_all(way.as_bytes()).await?;
-            let mut part = vec![0; 512 * 1024];
-            let mut got = 0;
-            // Longer than the longest wait, none of which is too long.
-            while got < BYTES {
-                let read = stream.read(&mut part).await?;
-                ensure!(read > 0, "cut after {got} bytes of {way:?}");
-                got += read;
-                tokio::time::sleep(Duration::from_millis(25)).await;
-            }
+            let stream = connect(&edge, secure).await?;
+            readers.push(tokio::spawn(takes_slowly(stream, way)));
         }
+    }
+    for reader in readers {
+        reader.await??;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Answers {
             return make.await.map(|reply| Reply { sequence, ..reply });
         }
         if let Some(reply) = self.kept.get(&key).await {
-            if self.is_current(&reply) {
+            if let Some(reply) = self.current(reply) {
                 metrics.answers.with_label_values(&["hit"]).inc();
                 return Ok(reply);
             }
@@ -110,11 +110,19 @@ impl Answers {
     /// What another origin has made, unless it is too old.
     async fn shared(&self, key: &str) -> Option<Reply> {
         let reply = self.shared.as_ref()?.get(key).await?;
-        self.is_current(&reply).then_some(reply)
+        self.current(reply)
     }
 
-    fn is_current(&self, reply: &Reply) -> bool {
-        reply.sequence >= self.touched.latest(reply.tags.iter().map(String::as_str))
+    /// An answer that nothing of has changed, as new as the last change that is known of: an edge that was told of several changes at
+    /// once takes all their tags for as new as the last of them, and would not keep an older answer.
+    fn current(&self, reply: Reply) -> Option<Reply> {
+        // Before the tags are looked at: whatever is known by then is among them.
+        let known = self.touched.last();
+        let touched = self.touched.latest(reply.tags.iter().map(String::as_str));
+        (reply.sequence >= touched).then(|| Reply {
+            sequence: reply.sequence.max(known),
+            ..reply
+        })
     }
 }
 
@@ -127,5 +135,30 @@ fn copy(error: &ApiError) -> ApiError {
             crate::database::DatabaseError::Unavailable(error.to_string()),
         ),
         other => ApiError::Internal(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_in_memory_is_as_new_as_the_last_change_that_left_it_alone() {
+        let (answers, metrics) = (Answers::new(1_000_000, None), Metrics::new());
+        answers.set_following(true);
+        answers.touched.touch(["shop"], 8);
+        let ask = async || {
+            let tags = vec!["shop".to_owned()];
+            let make = async { Ok(Reply::public_body("text/plain", Bytes::new(), tags)) };
+            let reply = answers.get("key".to_owned(), &metrics, make).await;
+            reply.unwrap().sequence
+        };
+        assert_eq!((ask().await, ask().await), (8, 8));
+        answers.touched.touch(["products"], 20);
+        assert_eq!(ask().await, 20);
+        answers.touched.touch(["shop"], 21);
+        assert_eq!(ask().await, 21);
     }
 }

@@ -135,7 +135,8 @@ pub(super) async fn paid(
 ) -> Result<Order, ApiError> {
     // Whoever says it again, because the answer was lost, is told the same.
     let is_known = |one: &Payment| {
-        one.reference == reference && one.amount == amount && one.state != PaymentState::Rejected
+        let is_looked_at = matches!(one.state, PaymentState::Submitted | PaymentState::Approved);
+        one.reference == reference && one.amount == amount && is_looked_at && !one.by_gateway
     };
     if order.payments.iter().any(is_known) {
         return Ok(order.clone());

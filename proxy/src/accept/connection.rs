@@ -147,14 +147,9 @@ impl Connection {
         head_bytes: usize,
         framing: Framing,
         body_bytes_max: u64,
-        pace: Option<Pace>,
+        paces: Option<[Pace; 2]>,
     ) -> Result<(), BadBody> {
-        self.paces = pace.map(|pace| {
-            Box::new(Paces {
-                body: pace.clone(),
-                answer: pace,
-            })
-        });
+        self.paces = paces.map(|[body, answer]| Box::new(Paces { body, answer }));
         self.follower = Follower::new(framing, body_bytes_max);
         self.deliverable = head_bytes + self.follower.advance(&self.incoming[head_bytes..])?;
         Ok(())
@@ -294,23 +289,35 @@ impl Connection {
         while !self.outgoing.is_empty() {
             let written = match Pin::new(&mut self.socket).poll_write(context, &self.outgoing)? {
                 Poll::Ready(written) => written,
-                Poll::Pending => {
-                    if let Some(paces) = &mut self.paces {
-                        paces.answer.begin_to_wait();
-                    }
-                    return Poll::Pending;
-                }
+                Poll::Pending => return self.poll_patience(context),
             };
-            if let Some(paces) = &mut self.paces {
-                paces.answer.moved(written)?;
-            }
+            self.taken(written)?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.outgoing.advance(written);
         }
         self.outgoing = BytesMut::new();
-        Pin::new(&mut self.socket).poll_flush(context)
+        match Pin::new(&mut self.socket).poll_flush(context)? {
+            Poll::Ready(()) => Poll::Ready(self.taken(0)),
+            Poll::Pending => self.poll_patience(context),
+        }
+    }
+
+    /// The client has taken so many bytes of an answer.
+    fn taken(&mut self, bytes: usize) -> io::Result<()> {
+        match &mut self.paces {
+            Some(paces) => paces.answer.moved(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// He takes nothing now.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.paces {
+            Some(paces) => paces.answer.poll_patience(context).map(Err),
+            None => Poll::Pending,
+        }
     }
 }
 

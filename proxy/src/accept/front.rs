@@ -121,7 +121,6 @@ async fn proxied(
     session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
     let body_timeout = Duration::from_millis(config.body_timeout_ms);
     session.set_read_timeout(Some(body_timeout));
-    session.set_write_timeout(Some(body_timeout));
     // Pingora keeps every connection open but those that end because the program does.
     let ending = is_last.then(|| watch::channel(true));
     let stop = ending.as_ref().map_or(stop, |(_, ending)| ending);
@@ -206,8 +205,8 @@ async fn judge_next(
     if let Some(next) = next {
         return Ok(next);
     }
-    let pace = Pace::new(config);
-    let begun = connection.begin(head_bytes, framing, config.body_bytes_max, Some(pace));
+    let paces = Some([Pace::new(config), Pace::new(config)]);
+    let begun = connection.begin(head_bytes, framing, config.body_bytes_max, paces);
     begun.map_err(|bad| {
         Some(Refusal {
             status: StatusCode::BAD_REQUEST,

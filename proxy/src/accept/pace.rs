@@ -2,16 +2,16 @@
 //! for what he has moved. Whoever moves a byte now and then would hold what he occupies for ever.
 
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::Config;
 
 /// One body or one answer on its way.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Pace {
     patience: Duration,
     bytes_per_second_min: u64,
@@ -19,6 +19,8 @@ pub(super) struct Pace {
     bytes: u64,
     /// Since when the next bytes are waited for.
     since: Option<Instant>,
+    /// Of whoever waits by polling.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pace {
@@ -30,6 +32,7 @@ impl Pace {
             waited: Duration::ZERO,
             bytes: 0,
             since: None,
+            timer: None,
         }
     }
 
@@ -63,18 +66,28 @@ impl Pace {
         self.since.get_or_insert_with(Instant::now);
     }
 
+    /// Goes on waiting for the client; ready when that was too long.
+    pub(super) fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        self.begin_to_wait();
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(too_slow())
+    }
+
     /// The client has moved so many bytes.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] where that is too little for the time that he took.
     pub(super) fn moved(&mut self, bytes: usize) -> io::Result<()> {
         self.bytes += bytes as u64;
+        self.timer = None;
         let Some(since) = self.since.take() else {
             return Ok(());
         };
         self.waited += since.elapsed();
         if self.waited > self.allowed() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "too slow"));
+            return Err(too_slow());
         }
         Ok(())
     }
@@ -89,6 +102,10 @@ impl Pace {
     }
 }
 
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "too slow")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +117,7 @@ mod tests {
             waited: Duration::ZERO,
             bytes: 0,
             since: None,
+            timer: None,
         }
     }
 

@@ -70,13 +70,18 @@ impl StreamWatch {
 
     fn read(&self, bytes: usize, is_end: bool) -> Verdict {
         let mut state = self.state.lock();
+        // Another origin is asked, and told what came of the body before.
+        if state.0 == State::Ended {
+            return Verdict::Fine;
+        }
         let is_too_slow = state.1.moved(bytes).is_err();
-        state.1.begin_to_wait();
+        if !is_end {
+            state.1.begin_to_wait();
+        }
         state.0 = match state.0 {
             _ if is_end => State::Ended,
             State::Reading(pieces) => State::Reading(pieces + 1),
-            State::Unread => State::Reading(0),
-            State::Ended => State::Ended,
+            State::Unread | State::Ended => State::Reading(0),
         };
         self.changed.notify_one();
         if state.1.bytes() > self.bytes_max {
@@ -155,6 +160,19 @@ mod tests {
         assert_eq!(watch.read(5, true), Verdict::Fine);
         let ended = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
         assert!(ended.is_err(), "it has ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_origin_that_takes_its_time_is_not_the_clients_doing() {
+        for is_empty in [true, false] {
+            let watch = StreamWatch::new(10, is_empty, pace());
+            watch.begin();
+            assert_eq!(watch.read(5, true), Verdict::Fine);
+            tokio::time::advance(Duration::from_secs(100)).await;
+            // The next origin gets the same body.
+            watch.begin();
+            assert_eq!(watch.read(5, true), Verdict::Fine, "{is_empty}");
+        }
     }
 
     #[tokio::test]

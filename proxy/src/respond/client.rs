@@ -21,6 +21,9 @@ pub struct Head {
     pub is_end: bool,
 }
 
+/// Pingora gives each write a time: a whole stored answer at once would be too much for a slow client.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// See the module.
 pub trait Client: Send {
     /// What he asked.
@@ -78,7 +81,13 @@ impl Client for Session {
     }
 
     async fn send_part(&mut self, part: Option<Bytes>, is_end: bool) -> Result<()> {
-        self.write_response_body(part, is_end).await
+        let mut rest = part.unwrap_or_default();
+        while rest.len() > PIECE_BYTES {
+            let piece = rest.split_to(PIECE_BYTES);
+            self.write_response_body(Some(piece), false).await?;
+        }
+        let last = Some(rest).filter(|rest| !rest.is_empty());
+        self.write_response_body(last, is_end).await
     }
 
     /// Pingora decides when.

@@ -67,16 +67,15 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
     match request.decision {
         Decision::Approve => {
             let to = match order.state {
-                // Money that came for what is over is owed back.
-                OrderState::Cancelled | OrderState::Expired => OrderState::RefundDue,
+                // Money that came for what was called off is owed back.
+                OrderState::Cancelled => OrderState::RefundDue,
                 _ => OrderState::Confirmed,
             };
             let after = (PaymentState::Approved, Some(to));
             judge(&call, &order, payment, after, said).await
         }
         Decision::Reject => {
-            let is_over = matches!(order.state, OrderState::Cancelled | OrderState::Expired);
-            let to = (!is_over).then_some(OrderState::AwaitingPayment);
+            let to = (order.state != OrderState::Cancelled).then_some(OrderState::AwaitingPayment);
             let after = (PaymentState::Rejected, to);
             judge(&call, &order, payment, after, said).await
         }
