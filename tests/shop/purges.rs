@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use crackers_tests::stack::Stack;
+use crackers_tests::stack::{PATIENCE, Stack};
 use serde_json::{Value, json};
 
 use super::orders::{selling, text};
@@ -283,6 +283,22 @@ async fn held(shop: &Stack) -> Result<Vec<Bytes>> {
     Ok(bodies)
 }
 
+/// Waits until everything has been at the edge for two seconds: it has heard of all that was done before.
+async fn settled(shop: &Stack) -> Result<()> {
+    let (begun, mut quiet_since) = (Instant::now(), Instant::now());
+    while quiet_since.elapsed() < Duration::from_secs(2) {
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "it never settles");
+        for path in ALL {
+            let answer = shop.get(path).await?;
+            if !is_hit(answer.field("cache-status")) {
+                quiet_since = Instant::now();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 fn is_hit(status: &str) -> bool {
     status.contains("crackers; hit") && !status.contains("stale")
 }
@@ -315,6 +331,7 @@ async fn a_write_shows_within_a_second_and_what_it_is_not_about_stays_at_the_edg
     let shop = &selling("", 1).await?;
     let desk = &Desk::open(shop).await?;
     let [product, set] = torches_and_lamps(desk).await?;
+    settled(shop).await?;
     let mut number = 10;
     let writes = of_categories_and_bundles(&product, &set);
     for write in writes.into_iter().chain(of_products()) {
