@@ -5,7 +5,6 @@ use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep};
-use crate::commerce::returns::RETURN_DAYS;
 use crate::commerce::shop::SalesMode;
 use crate::config::Config;
 
@@ -97,10 +96,7 @@ pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()
             let found = database.order_by_number(wanted).await?;
             let order = found.with_context(|| format!("there is no order {number}"))?;
             let now = Timestamp::now();
-            let is_return = state == OrderState::Returned;
-            if is_return && order.state == OrderState::Delivered && !order.may_come_back(now) {
-                bail!("an order comes back within {RETURN_DAYS} days of its delivery");
-            }
+            order.check_return(state, now)?;
             let mut step = OrderStep::to(state, now, "command line", note);
             step.expires_at = Some(now + config.commerce.payment_window());
             let next = database

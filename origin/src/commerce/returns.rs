@@ -5,11 +5,27 @@ use jiff::{SignedDuration, Timestamp};
 use super::orders::{Order, OrderState};
 
 /// Days after its delivery within which an order may come back.
-pub const RETURN_DAYS: i64 = 7;
+const RETURN_DAYS: i64 = 7;
+
+/// An order that was delivered too long ago to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("An order comes back within {RETURN_DAYS} days of its delivery.")]
+pub struct TooLateToReturn;
 
 impl Order {
-    /// Whether it may come back at this time: within [`RETURN_DAYS`] of its delivery.
-    pub fn may_come_back(&self, at: Timestamp) -> bool {
+    /// Whether what was delivered may go on to this state at this time; other steps do not ask for the time.
+    ///
+    /// # Errors
+    /// [`TooLateToReturn`].
+    pub fn check_return(&self, to: OrderState, at: Timestamp) -> Result<(), TooLateToReturn> {
+        let comes_back = self.state == OrderState::Delivered && to == OrderState::Returned;
+        if comes_back && !self.may_come_back(at) {
+            return Err(TooLateToReturn);
+        }
+        Ok(())
+    }
+
+    fn may_come_back(&self, at: Timestamp) -> bool {
         let mut events = self.history.iter().rev();
         let delivered = events.find(|event| event.state == OrderState::Delivered);
         let within = SignedDuration::from_hours(24 * RETURN_DAYS);
@@ -27,7 +43,9 @@ mod tests {
     fn what_was_delivered_comes_back_within_seven_days_and_what_was_not_never() {
         let mut order = order(OrderState::Delivered);
         let delivered = Timestamp::UNIX_EPOCH;
-        assert!(!order.may_come_back(delivered), "it was never delivered");
+        let back = OrderState::Returned;
+        let never = order.check_return(back, delivered);
+        assert_eq!(never, Err(TooLateToReturn), "it was never delivered");
         order.history.push(OrderEvent {
             state: OrderState::Delivered,
             at: delivered,
@@ -36,7 +54,8 @@ mod tests {
         });
         let after = |seconds| delivered + SignedDuration::from_secs(seconds);
         let week = 7 * 24 * 60 * 60;
-        assert!(order.may_come_back(after(week)));
-        assert!(!order.may_come_back(after(week + 1)));
+        assert_eq!(order.check_return(back, after(week)), Ok(()));
+        let late = order.check_return(back, after(week + 1));
+        assert_eq!(late, Err(TooLateToReturn));
     }
 }

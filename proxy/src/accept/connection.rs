@@ -162,7 +162,7 @@ impl Connection {
 
     /// Takes a message away; as much of its body as has arrived.
     pub(super) fn take_whole(&mut self, head_bytes: usize, body_bytes: usize) -> Bytes {
-        self.incoming.advance(head_bytes);
+        self.take_head(head_bytes);
         let arrived = body_bytes.min(self.incoming.len());
         self.incoming.split_to(arrived).freeze()
     }

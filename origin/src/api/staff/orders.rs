@@ -17,7 +17,6 @@ use crate::api::{body, next_cursor};
 use crate::commerce::contact::{self, Address, Contact};
 use crate::commerce::orders::{Order, OrderQuery, OrderState, OrderStep, PaymentMethod};
 use crate::commerce::payments::{GivenBack, Payment, PaymentState};
-use crate::commerce::returns::RETURN_DAYS;
 
 /// The words of all states.
 const STATES: &[&str] = &[
@@ -349,10 +348,8 @@ pub(in crate::api) async fn step(call: Call) -> Result<Reply, ApiError> {
         }
     };
     let now = call.app.clock.now();
-    if order.state == S::Delivered && to == S::Returned && !order.may_come_back(now) {
-        let detail = format!("An order comes back within {RETURN_DAYS} days of its delivery.");
-        return Err(conflict("too_late_to_return", detail));
-    }
+    let checked = order.check_return(to, now);
+    checked.map_err(|why| conflict("too_late_to_return", why.to_string()))?;
     let step = OrderStep::to(to, now, by, note);
     changed(&call, &order, &step).await
 }
