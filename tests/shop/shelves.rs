@@ -11,6 +11,7 @@ async fn shelves(origin: &str) -> Result<()> {
     let shop = &selling(origin, 1).await?;
     let desk = &Desk::open(shop).await?;
     a_category_is_made_and_changed(desk).await?;
+    a_category_is_archived_and_comes_back(desk).await?;
     let product = stocked(shop, 100).await?;
     for kind in ["bundles", "giftboxes"] {
         a_combo_is_made_changed_and_switched_off(desk, kind, &product).await?;
@@ -85,6 +86,76 @@ async fn a_category_is_made_and_changed(desk: &Desk<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Replaces it, by whoever saw it as it is now; the answer's status and code.
+async fn put_now(desk: &Desk<'_>, path: &str, terms: &Value) -> Result<(u16, Value)> {
+    let seen = desk.ask("GET", path, None, "").await?;
+    let answer = desk
+        .ask("PUT", path, Some(terms), seen.field("etag"))
+        .await?;
+    Ok((answer.status, answer.json()?["code"].clone()))
+}
+
+/// Waits until a category has these statuses in the API and as a page, and stands in the sitemap if they are 200.
+async fn shown_as(desk: &Desk<'_>, slug: &str, status: u16) -> Result<()> {
+    let (api, page) = (
+        format!("/api/categories/{slug}"),
+        format!("/catalogue/{slug}"),
+    );
+    desk.shop
+        .wait_for("the public sees it so", async || {
+            let is_shown = status == 200;
+            let list = desk.shop.get("/api/categories").await?.json()?.to_string();
+            let sitemap = desk.shop.get("/sitemap.xml").await?;
+            let sitemap = String::from_utf8_lossy(&sitemap.body).into_owned();
+            Ok(desk.shop.get(&api).await?.status == status
+                && desk.shop.get(&page).await?.status == status
+                && list.contains(&format!("\"{slug}\"")) == is_shown
+                && sitemap.contains(&format!("{page}<")) == is_shown)
+        })
+        .await
+}
+
+async fn a_category_is_archived_and_comes_back(desk: &Desk<'_>) -> Result<()> {
+    let path = "/api/admin/categories/torches";
+    let product = json!({ "product": { "sku": "T-1", "slug": "one-torch", "name": "One torch", "category": "torches",
+        "mrp_paise": 100, "price_paise": 90 }, "stock": 10, "low_at": 2 });
+    let made = desk.post("/api/admin/products", product).await?;
+    assert_eq!(made.status, 201, "{}", made.json()?);
+    shown_as(desk, "torches", 200).await?;
+    let terms = |active: bool| json!({ "name": "Hand torches", "active": active });
+    // Not while something is sold in it.
+    let (status, code) = put_now(desk, path, &terms(false)).await?;
+    assert_eq!((status, code), (409, json!("category_in_use")));
+    let one = "/api/admin/products/T-1";
+    let set = async |active: bool| {
+        let seen = desk.ask("GET", one, None, "").await?;
+        let patch = json!({ "active": active });
+        desk.ask("PATCH", one, Some(&patch), seen.field("etag"))
+            .await
+    };
+    assert_eq!(set(false).await?.status, 200);
+    assert_eq!(put_now(desk, path, &terms(false)).await?.0, 200);
+    shown_as(desk, "torches", 404).await?;
+    assert_eq!(desk.get(path).await?["active"], false);
+    // And nothing comes back into it, by hand or by a sheet, before it does itself.
+    let refused = set(true).await?;
+    let said = refused.json()?;
+    assert_eq!(refused.status, 400, "{said}");
+    assert_eq!(said["errors"][0]["pointer"], "/category", "{said}");
+    assert_eq!(said["errors"][0]["code"], "archived_category", "{said}");
+    let sheet = "sku,active\nT-1,yes\n";
+    let import = "/api/admin/products/import?dry_run=true";
+    let answer = desk
+        .send_bytes("POST", import, "text/csv", sheet.as_bytes(), "")
+        .await?;
+    let said = answer.json()?.to_string();
+    assert!(said.contains("archived_category"), "{said}");
+    assert_eq!(put_now(desk, path, &terms(true)).await?.0, 200);
+    shown_as(desk, "torches", 200).await?;
+    assert_eq!(set(true).await?.status, 200);
+    Ok(())
+}
+
 async fn a_combo_is_made_changed_and_switched_off(
     desk: &Desk<'_>,
     kind: &str,
@@ -151,7 +222,8 @@ async fn every_product_is_listed_once(desk: &Desk<'_>) -> Result<()> {
         }
     }
     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
-    assert_eq!((ids.len(), distinct.len()), (150, 150));
+    // Those of the demo, and the torch.
+    assert_eq!((ids.len(), distinct.len()), (151, 151));
     let found = desk
         .get(&format!("/api/admin/products?q={}", ids[0]))
         .await?;

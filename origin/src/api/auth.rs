@@ -11,6 +11,7 @@ use super::response::Reply;
 use super::routes::Call;
 use super::sessions;
 use super::tracking::TrackView;
+use super::used_up::Limit;
 use super::views::time;
 use crate::commerce::accounts::{self, Customer, Ending, Session, Subject};
 use crate::commerce::contact;
@@ -134,11 +135,16 @@ fn email_of(text: &str) -> Result<String, ApiError> {
 pub(super) async fn send_code(call: Call) -> Result<Reply, ApiError> {
     let request: CodeRequest = body::json(&call)?;
     let email = email_of(&request.email)?;
-    let app = &call.app;
-    let shop = app.shop_settings().await?;
-    let name = shop.map_or_else(|| "the shop".to_owned(), |shop| shop.name.clone());
-    let keys = &app.session_keys;
-    accounts::send_code(&app.database, keys, &email, &name, app.clock.now()).await?;
+    let (app, limit) = (&call.app, Limit::Codes(&email));
+    if !limit.is_used_up(app).await? {
+        let shop = app.shop_settings().await?;
+        let name = shop.map_or_else(|| "the shop".to_owned(), |shop| shop.name.clone());
+        let (database, keys, now) = (&app.database, &app.session_keys, app.clock.now());
+        if let Some(until) = accounts::send_code(database, keys, &email, &name, now).await? {
+            limit.used_up(app, until).await?;
+        }
+    }
+    // Sent or not, the same is said.
     let good_for_seconds = 600;
     Reply::fresh(StatusCode::ACCEPTED, &CodeSent { good_for_seconds })
 }

@@ -74,11 +74,12 @@ impl CategoryView {
     }
 }
 
+/// All that are not archived.
 async fn all(app: &App) -> Result<Vec<CategoryView>, ApiError> {
     let counts = app.database.category_counts().await?;
     let categories = app.database.categories().await?;
-    Ok(categories
-        .into_iter()
+    let shown = categories.into_iter().filter(|category| category.active);
+    Ok(shown
         .map(|category| CategoryView::of(category, &counts))
         .collect())
 }

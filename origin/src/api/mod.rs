@@ -39,6 +39,7 @@ pub mod staff;
 mod table;
 pub mod tracking;
 pub(crate) mod uploads;
+mod used_up;
 pub mod views;
 pub mod wishlist;
 

@@ -42,7 +42,8 @@ pub(super) async fn sitemap(call: Call) -> Result<Reply, ApiError> {
         for path in PAGES {
             add(path, None);
         }
-        for category in app.database.categories().await? {
+        let categories = app.database.categories().await?;
+        for category in categories.iter().filter(|one| one.active) {
             add(&format!("/catalogue/{}", category.slug), None);
         }
         let mut after = String::new();

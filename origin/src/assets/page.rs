@@ -168,7 +168,7 @@ async fn category_page(app: &App, path: &str, shop: &str, slug: &str) -> Result<
     let categories = app.database.categories().await?;
     let Some(category) = categories
         .into_iter()
-        .find(|category| category.slug == slug)
+        .find(|category| category.active && category.slug == slug)
     else {
         return Ok(missing(app, path, shop));
     };

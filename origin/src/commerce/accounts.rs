@@ -159,7 +159,7 @@ impl Session {
 }
 
 /// Mails a code to an address, whether or not it has an account. Too many in an hour, and nothing is sent; the caller
-/// is told the same.
+/// is told the same. Answers until when no more are sent, once that is so.
 ///
 /// # Errors
 /// What the database fails with.
@@ -169,12 +169,13 @@ pub async fn send_code(
     email: &str,
     shop: &str,
     at: Timestamp,
-) -> Answer<()> {
+) -> Answer<Option<Timestamp>> {
     let before = database.get::<Code>(email).await?;
     let in_window = before.as_ref().filter(|code| at < code.value.window_ends);
     let sent = in_window.map_or(0, |code| code.value.sent);
+    let window_ends = in_window.map_or(at + CODES_WINDOW, |code| code.value.window_ends);
     if sent >= CODES_MAX {
-        return Ok(());
+        return Ok(Some(window_ends));
     }
     let seed = mailed_code::seed();
     let digits = mailed_code::digits(keys, email, &seed);
@@ -184,7 +185,7 @@ pub async fn send_code(
         expires_at: at + CODE_LASTS,
         tries_left: CODE_TRIES,
         sent: sent + 1,
-        window_ends: in_window.map_or(at + CODES_WINDOW, |code| code.value.window_ends),
+        window_ends,
     };
     let mail = Mail::new(
         email,
@@ -205,8 +206,8 @@ pub async fn send_code(
     };
     match database.write_records(&writes.with(&mail)?, at).await {
         // Somebody asked for the same address at the same moment: one code is enough.
-        Err(DatabaseError::VersionConflict { .. } | DatabaseError::AlreadyExists(_)) => Ok(()),
-        done => done,
+        Err(DatabaseError::VersionConflict { .. } | DatabaseError::AlreadyExists(_)) => Ok(None),
+        done => done.map(|()| (sent + 1 >= CODES_MAX).then_some(window_ends)),
     }
 }
 

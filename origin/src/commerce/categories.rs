@@ -19,8 +19,16 @@ pub struct Category {
     pub image: Option<Image>,
     /// In their order of display.
     pub sub_categories: Vec<SubCategory>,
+    /// Public or archived. One that was made stays: archived products and the sheets of years past name it.
+    #[serde(default = "yes")]
+    pub active: bool,
     /// Counts changes, from 1.
     pub version: i64,
+}
+
+/// What was kept before categories could be archived is public.
+fn yes() -> bool {
+    true
 }
 
 /// A sub-category of one category.

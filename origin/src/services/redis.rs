@@ -1,5 +1,5 @@
 //! Redis, where several origins share one. It wakes them, so that what is owed after a write is done at once and not at the
-//! next look, and keeps sessions and answers nearer than the database. Nothing is true because it says so: while it is gone everything takes
+//! next look, and keeps sessions, answers and limits that are used up nearer than the database. Nothing is true because it says so: while it is gone everything takes
 //! longer and is the same.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -205,6 +205,25 @@ impl Redis {
         self.answered(asked).await;
     }
 
+    /// Until when a limit is used up, in microseconds since the epoch, where that was kept and is not over.
+    pub async fn used_up_until(&self, database_id: &str, limit: &str) -> Option<i64> {
+        let mut connection = self.connection.clone();
+        let asked = connection.get::<_, Option<i64>>(used_up(database_id, limit));
+        let until = self.answered(asked).await??;
+        (self.clock.now_microseconds() < until).then_some(until)
+    }
+
+    /// Keeps that a limit is used up until then, as the database has counted.
+    pub async fn keep_used_up(&self, database_id: &str, limit: &str, until: i64) {
+        let left = until.saturating_sub(self.clock.now_microseconds()) / 1000;
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
+            return;
+        };
+        let mut connection = self.connection.clone();
+        let asked = connection.pset_ex::<_, _, ()>(used_up(database_id, limit), until, left);
+        self.answered(asked).await;
+    }
+
     /// What is kept under the name of a public answer.
     pub async fn answer(&self, name: &str) -> Option<Vec<u8>> {
         let mut connection = self.connection.clone();
@@ -254,6 +273,10 @@ fn channel(database_id: &str) -> String {
 
 fn session(database_id: &str, id: &str) -> String {
     format!("crackers:{database_id}:session:{id}")
+}
+
+fn used_up(database_id: &str, limit: &str) -> String {
+    format!("crackers:{database_id}:used_up:{limit}")
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct Metrics {
     pub purges: IntCounterVec,
     /// Log-ins of staff by outcome (`begun`, `code_needed`, `refused`): many refused ones are somebody who guesses.
     pub staff_log_ins: IntCounterVec,
+    /// Tries at a limit that is used up (`codes` mailed to an address, `log_ins` of staff from one), by who said so (`database`, `redis`).
+    pub limits_used_up: IntCounterVec,
     /// Mails by outcome (`sent`, `failed`).
     pub mails: IntCounterVec,
     /// Calls of others' services by outcome (`answered`, `failed`, `left_alone`).
@@ -191,6 +193,11 @@ impl Metrics {
                 "Log-ins of staff",
                 &["outcome"],
             ),
+            limits_used_up: counters(
+                "crackers_origin_api_limits_used_up_total",
+                "Tries at a limit that is used up",
+                &["limit", "by"],
+            ),
             mails: counters(
                 "crackers_origin_outbox_mails_total",
                 "Mails handed on",
@@ -275,6 +282,10 @@ mod tests {
         metrics.redis.with_label_values(&["answered"]).inc();
         metrics.mails.with_label_values(&["sent"]).inc();
         metrics.staff_log_ins.with_label_values(&["begun"]).inc();
+        metrics
+            .limits_used_up
+            .with_label_values(&["codes", "redis"])
+            .inc();
         metrics.purges.with_label_values(&["sent"]).inc();
         metrics.stray_files.with_label_values(&["removed"]).inc();
         metrics

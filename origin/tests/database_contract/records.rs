@@ -211,12 +211,15 @@ pub(crate) async fn staff_add_and_replace_products_categories_and_combos(opened:
 
     let mut category = database.categories().await.unwrap().remove(0);
     category.name = "Other".to_owned();
+    category.active = false;
     let version = category.version;
     let put = database
         .put_category(&category, Some(version), NOW)
         .await
         .unwrap();
     assert_eq!((put.version, put.name.as_str()), (version + 1, "Other"));
+    let kept = database.categories().await.unwrap();
+    assert!(kept.contains(&put), "{kept:?}");
     let taken = database.put_category(&category, None, NOW).await;
     assert!(
         matches!(taken, Err(DatabaseError::AlreadyExists(_))),

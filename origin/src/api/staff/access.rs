@@ -11,6 +11,7 @@ use crate::api::error::ApiError;
 use crate::api::permission::{self, csrf_token};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
+use crate::api::used_up::Limit;
 use crate::commerce::accounts::{self, Ending, Session};
 use crate::commerce::contact;
 use crate::commerce::records::Writes;
@@ -99,12 +100,11 @@ pub(in crate::api) async fn log_in(call: Call) -> Result<Reply, ApiError> {
         address: call.client_address(),
         request_id: &call.request_id,
     };
-    let keys = &app.session_keys;
-    let come_of_it = staff::log_in(&app.database, keys, attempt, app.clock.now()).await?;
+    let come_of_it = tried(&call, attempt).await?;
     let outcome = match &come_of_it {
         LogIn::Begun(..) => "begun",
         LogIn::CodeNeeded => "code_needed",
-        LogIn::Refused => "refused",
+        LogIn::Refused | LogIn::Closed(_) => "refused",
     };
     let counted = app.metrics.staff_log_ins.with_label_values(&[outcome]);
     counted.inc();
@@ -114,11 +114,26 @@ pub(in crate::api) async fn log_in(call: Call) -> Result<Reply, ApiError> {
             let detail = "Please send the code that your authenticator shows, too.";
             return Err(unauthorized("second_factor_required", detail));
         }
-        LogIn::Refused => return Err(wrong()),
+        LogIn::Refused | LogIn::Closed(_) => return Err(wrong()),
     };
     let mut reply = Reply::fresh(StatusCode::OK, &me_view(&call, &member, &session).await?)?;
     reply.set_cookie = Some(permission::cookie_of(app, &session));
     Ok(reply)
+}
+
+/// What comes of a try, unless its address is known to be closed.
+async fn tried(call: &Call, attempt: Attempt<'_>) -> Result<LogIn, ApiError> {
+    let (app, keys) = (&call.app, &call.app.session_keys);
+    let slot = staff::slot_of(keys, attempt.address);
+    let limit = Limit::LogIns(&slot);
+    if limit.is_used_up(app).await? {
+        return Ok(LogIn::Refused);
+    }
+    let come_of_it = staff::log_in(&app.database, keys, attempt, app.clock.now()).await?;
+    if let LogIn::Closed(until) = come_of_it {
+        limit.used_up(app, until).await?;
+    }
+    Ok(come_of_it)
 }
 
 pub(in crate::api) async fn log_out(call: Call) -> Result<Reply, ApiError> {

@@ -155,7 +155,7 @@ impl ProductChange {
     }
 }
 
-/// Refuses what is wrong with a product, and a category that does not exist.
+/// Refuses what is wrong with a product, a category that does not exist, and an active product in an archived one.
 async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
     let rules = product_rules::problems(product).into_iter();
     let mut wrong: Vec<_> = rules
@@ -165,12 +165,16 @@ async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
         })
         .collect();
     let categories = call.app.database.categories().await?;
-    if !categories.iter().any(|one| one.slug == product.category) {
-        wrong.push(FieldError::at(
-            "/category",
-            "unknown_category",
-            "there is no such category",
-        ));
+    let refused = match categories.iter().find(|one| one.slug == product.category) {
+        None => Some(("unknown_category", "there is no such category")),
+        Some(category) if product.active && !category.active => Some((
+            "archived_category",
+            "this category is archived: an active product needs another",
+        )),
+        Some(_) => None,
+    };
+    if let Some((code, detail)) = refused {
+        wrong.push(FieldError::at("/category", code, detail));
     }
     if wrong.is_empty() {
         Ok(())

@@ -1,4 +1,5 @@
-//! Categories, as staff make and change them. A slug stays: products refer to it.
+//! Categories, as staff make and change them. A slug stays, and so does a category, since products refer to it: one that holds
+//! no active product can be archived.
 
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -34,6 +35,13 @@ pub struct CategoryTerms {
     /// Its parts, in their order of display; at most 50.
     #[serde(default)]
     pub sub_categories: Vec<SubCategoryTerms>,
+    /// Public, or archived: then no active product may be in it.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a part of a category is.
@@ -69,6 +77,8 @@ pub struct StaffCategoryView {
     pub position: i32,
     /// Its parts.
     pub sub_categories: Vec<SubCategoryTerms>,
+    /// Public or archived.
+    pub active: bool,
     /// Its picture.
     pub image: Option<Image>,
     /// What `If-Match` names.
@@ -94,6 +104,7 @@ impl From<&Category> for StaffCategoryView {
             description: category.description.clone(),
             position: category.position,
             sub_categories: parts.collect(),
+            active: category.active,
             image: category.image.clone(),
             version: category.version,
         }
@@ -153,6 +164,7 @@ impl CategoryTerms {
             description: self.description,
             position: self.position,
             sub_categories: parts.collect(),
+            active: self.active,
             ..before
         })
     }
@@ -193,6 +205,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Reply, ApiError> {
         position: 0,
         image: None,
         sub_categories: Vec::new(),
+        active: true,
         version: 1,
     };
     let category = new.terms.applied_to(blank, "/terms")?;
@@ -210,16 +223,22 @@ pub(in crate::api) async fn replace(call: Call) -> Result<Reply, ApiError> {
         return Err(DatabaseError::VersionConflict { expected, actual }.into());
     }
     let category = terms.applied_to(before, "")?;
-    check_parts_in_use(&call, &category).await?;
+    check_in_use(&call, &category).await?;
     let (database, at) = (&call.app.database, call.app.clock.now());
     let changed = database.put_category(&category, Some(expected), at).await?;
     shown(StatusCode::OK, &changed)
 }
 
-/// Refuses to drop a part that products are shown under.
-async fn check_parts_in_use(call: &Call, category: &Category) -> Result<(), ApiError> {
+/// Refuses to archive a category, and to drop a part of one, that active products are shown under.
+async fn check_in_use(call: &Call, category: &Category) -> Result<(), ApiError> {
     let counts = call.app.database.category_counts().await?;
     let count = counts.iter().find(|one| one.category == category.slug);
+    let products = count.map_or(0, |count| count.products);
+    if !category.active && products > 0 {
+        let detail =
+            format!("{products} active products are in it; archive them or move them first.");
+        return Err(conflict("category_in_use", detail));
+    }
     let used = count.map_or(&[][..], |one| &one.by_sub_category);
     let is_kept = |slug: &String| category.sub_categories.iter().any(|one| one.slug == *slug);
     match used.iter().find(|(slug, _)| !is_kept(slug)) {

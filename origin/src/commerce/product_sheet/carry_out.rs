@@ -33,7 +33,9 @@ pub async fn known(database: &Database, sheet: &Sheet) -> Answer<Known> {
     let categories = database.categories().await?.into_iter();
     Ok(Known {
         products: Product::each_once(products),
-        categories: categories.map(|category| category.slug).collect(),
+        categories: categories
+            .map(|category| (category.slug, category.active))
+            .collect(),
     })
 }
 

@@ -13,8 +13,8 @@ use crate::commerce::products::Product;
 pub struct Known {
     /// Every product that has an article number or a name in URLs that the sheet names.
     pub products: Vec<Product>,
-    /// Slugs of all categories.
-    pub categories: BTreeSet<String>,
+    /// Slugs of all categories, and whether each is public.
+    pub categories: BTreeMap<String, bool>,
 }
 
 /// A product that a line makes.
@@ -136,9 +136,17 @@ fn broken_rules(
             });
         }
     }
-    if !product.category.is_empty() && !known.categories.contains(&product.category) {
-        let expected = "the slug of a category that is there";
-        wrong.push(of(line, Column::Category, "unknown_category", expected));
+    let refused = match known.categories.get(&product.category) {
+        None if product.category.is_empty() => None,
+        None => Some(("unknown_category", "the slug of a category that is there")),
+        Some(false) if product.active => Some((
+            "archived_category",
+            "a category that is not archived, or an archived product",
+        )),
+        Some(_) => None,
+    };
+    if let Some((code, expected)) = refused {
+        wrong.push(of(line, Column::Category, code, expected));
     }
     wrong
 }
@@ -181,7 +189,7 @@ mod tests {
                 .batch
                 .categories
                 .into_iter()
-                .map(|one| one.slug)
+                .map(|one| (one.slug, true))
                 .collect(),
         }
     }

@@ -117,6 +117,7 @@ fn category(place: usize, pictures: &mut BTreeMap<String, String>) -> Category {
         position: i32::try_from(place + 1).unwrap_or(i32::MAX),
         image: Some(image),
         sub_categories: parts.collect(),
+        active: true,
         version: 1,
     }
 }

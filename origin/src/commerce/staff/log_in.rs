@@ -44,6 +44,8 @@ pub enum LogIn {
     CodeNeeded,
     /// No more is said than that.
     Refused,
+    /// The same, and from this address so will every other try be until then.
+    Closed(Timestamp),
 }
 
 /// Wrong tries from the addresses of one slot.
@@ -67,8 +69,10 @@ impl Kept for AddressTries {
 }
 
 impl AddressTries {
-    fn is_closed(&self, at: Timestamp) -> bool {
-        at < self.window_ends && self.failures >= TRIES_MAX
+    /// Until when the address is closed, where it is.
+    fn closed_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let is_closed = at < self.window_ends && self.failures >= TRIES_MAX;
+        is_closed.then_some(self.window_ends)
     }
 
     /// With one more, in the window that is open or a new one.
@@ -83,7 +87,7 @@ impl AddressTries {
 }
 
 /// Where the tries of an address are counted. Of IPv6 the /64 that one customer has.
-fn slot_of(keys: &Keys, address: Option<IpAddr>) -> String {
+pub fn slot_of(keys: &Keys, address: Option<IpAddr>) -> String {
     let network = match address {
         None => "unknown".to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
@@ -117,11 +121,11 @@ pub async fn log_in(
 ) -> Answer<LogIn> {
     let slot = slot_of(keys, attempt.address);
     let tries = database.get::<AddressTries>(&slot).await?;
-    if tries
+    let closed = tries
         .as_ref()
-        .is_some_and(|tries| tries.value.is_closed(at))
-    {
-        return Ok(LogIn::Refused);
+        .and_then(|tries| tries.value.closed_until(at));
+    if let Some(until) = closed {
+        return Ok(LogIn::Closed(until));
     }
     let key = format!("email:{}", attempt.email);
     let member = database.get_by::<StaffMember>(&key).await?;
@@ -146,12 +150,14 @@ pub async fn log_in(
             let session = Session::begun(Subject::Staff(member.id.clone()), at);
             (Box::new(member), session)
         });
+    let now = AddressTries::and_one(tries.as_ref().map(|tries| &tries.value), &slot, at);
+    let closed = now.closed_until(at);
     let mut writes = counted(&attempt, &judged, access.as_ref(), at)?;
     writes = match &begun {
         Some((_, session)) => writes.with(session)?,
         None => writes.put(&Stored {
             version: tries.as_ref().map_or(0, |tries| tries.version),
-            value: AddressTries::and_one(tries.as_ref().map(|tries| &tries.value), &slot, at),
+            value: now,
         })?,
     };
     match database.write_records(&writes, at).await {
@@ -161,7 +167,7 @@ pub async fn log_in(
         }
         done => done.map(|()| match begun {
             Some((member, session)) => LogIn::Begun(member, session),
-            None => LogIn::Refused,
+            None => closed.map_or(LogIn::Refused, LogIn::Closed),
         }),
     }
 }
@@ -260,10 +266,11 @@ mod tests {
         let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
         let mut tries = AddressTries::and_one(None, "1", at(0));
         for minute in 1..20 {
-            assert!(!tries.is_closed(at(minute / 2)));
+            assert_eq!(tries.closed_until(at(minute / 2)), None);
             tries = AddressTries::and_one(Some(&tries), "1", at(minute / 2));
         }
-        assert!(tries.is_closed(at(14)) && !tries.is_closed(at(15)));
+        assert_eq!(tries.closed_until(at(14)), Some(at(15)));
+        assert_eq!(tries.closed_until(at(15)), None);
         let anew = AddressTries::and_one(Some(&tries), "1", at(15));
         assert_eq!((anew.failures, anew.window_ends), (1, at(30)));
     }

@@ -17,7 +17,7 @@ use crate::database::{Answer, DatabaseError};
 
 pub use access::{SecondFactor, StaffAccess};
 pub use audit::{AuditEntry, AuditQuery, entries};
-pub use log_in::{AddressTries, Attempt, LogIn, is_owner, log_in};
+pub use log_in::{AddressTries, Attempt, LogIn, is_owner, log_in, slot_of};
 pub use members::{MemberRefusal, change_member, reset_member};
 
 /// The fewest characters of a password.
