@@ -2,6 +2,7 @@
 
 mod connections;
 mod dawdling;
+mod dawdling_http2;
 mod deadlines;
 mod downgrade;
 mod hostile;
