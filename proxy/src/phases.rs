@@ -203,10 +203,9 @@ impl ProxyHttp for Phases {
             // It may last for hours: it keeps no slot.
             context.permit = None;
         }
-        if request.method != http::Method::HEAD {
-            let least = edge.respond.compress_bytes_min;
-            context.encoder = Encoder::start(&request.headers, answer.status, &mut fields, least);
-        } else {
+        let least = edge.respond.compress_bytes_min;
+        context.encoder = Encoder::start(request, answer.status, &mut fields, least);
+        if request.method == http::Method::HEAD {
             fields.remove(header::TRANSFER_ENCODING);
         }
         if context.encoder.is_some() && request.version == http::Version::HTTP_11 {

@@ -12,6 +12,7 @@ use crackers_tests::tls::Authority;
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -290,6 +291,35 @@ async fn a_stopping_edge_answers_the_streams_that_it_has() -> Result<()> {
     assert!(edge.process.wait()?.success());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_is_told_to_go_before_it_is_closed() -> Result<()> {
+    let (place, origin) = (Place::new()?, Gated::start()?);
+    let edge = place.edge(&origin, "idle_timeout_ms: 300, ")?;
+    let mut stream = place.stream().await?;
+    // The preface, and settings that say nothing (RFC 9113 3.4).
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await?;
+    // Cut off without a word, it would not know of a request whether it was taken.
+    let goes_away = async {
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await?;
+            if head[3] == GOAWAY {
+                return Ok::<_, std::io::Error>(());
+            }
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; length as usize]).await?;
+        }
+    };
+    tokio::time::timeout(PATIENCE, goes_away).await??;
+    edge.metric_is("accept_http2_connections_ended_total{reason=\"idle\"}", 1)
+        .await
+}
+
+/// The type of the frame that says so (RFC 9113 6.8).
+const GOAWAY: u8 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_speaks_it_too() -> Result<()> {

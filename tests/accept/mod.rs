@@ -38,6 +38,10 @@ async fn malformed_requests_are_refused_and_their_connection_is_closed() -> Resu
             400,
         ),
         (
+            "POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n",
+            413,
+        ),
+        (
             "POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
             501,
         ),

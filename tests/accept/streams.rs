@@ -69,6 +69,16 @@ fn a_websocket_passes_where_plain_requests_go_through_pingora() -> Result<()> {
 }
 
 #[test]
+fn a_websocket_passes_as_the_last_request_of_its_connection() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let own = "accept: {requests_per_connection_max: 1}\n";
+    let (_edge, port) = lone_edge_with(folder.path(), raw_origin(AGREED)?, own)?;
+    let (mut stream, seen) = open(port, ASKING, 0)?;
+    assert!(seen.starts_with("HTTP/1.1 101 "), "{seen}");
+    echo(&mut stream, "ping")
+}
+
+#[test]
 fn what_either_side_says_together_with_the_change_is_not_lost() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let greeting = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello";

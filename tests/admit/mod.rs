@@ -1,6 +1,7 @@
 //! Stage `admit`: limits, methods, other sites.
 
 mod keeping_out;
+mod resets;
 
 use anyhow::Result;
 use crackers_tests::stack::Stack;

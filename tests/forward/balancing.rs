@@ -1,5 +1,7 @@
 //! Who gets requests: not an origin that fails them, nor one that is drained.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::Result;
@@ -71,6 +73,39 @@ async fn a_drained_origin_gets_nothing_until_it_is_called_back() -> Result<()> {
     assert_eq!(statuses(&edge, 10).await?, [200; 10]);
     assert_eq!(order("undrain", &bad).await?, 200);
     assert!(statuses(&edge, 2).await?.contains(&502));
+    Ok(())
+}
+
+/// An origin that breaks off the first request, and answers every other.
+fn breaking_once() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        let mut is_first = true;
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let is_check = head[..read].starts_with(b"GET /api/health/live ");
+            if is_check || !std::mem::take(&mut is_first) {
+                // An edge that is gone needs no answer.
+                let _ = stream.write_all(GOOD.as_bytes());
+            }
+        }
+    });
+    Ok(port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_alone_beside_a_drained_one_is_asked_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let drained = raw_origin(GOOD)?;
+    let edge = edge(folder.path(), [breaking_once()?, drained])?;
+    let address = json!({ "address": format!("127.0.0.1:{drained}") });
+    assert_eq!(order(folder.path(), &edge, "drain", address).await?, 200);
+    let url = format!("http://127.0.0.1:{}/api/cart", edge.port);
+    // What may be sent again is.
+    let answer = reqwest::Client::new().delete(url).send().await?;
+    assert_eq!(answer.status(), 200);
     Ok(())
 }
 

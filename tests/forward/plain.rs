@@ -14,7 +14,7 @@ const LAST: &str =
 const SETTINGS: &str = "admit:\n  rate_limits: [{name: all, methods: [], path_prefixes: [], requests_max: 1000000, window_ms: 60000}]\n\
     dispatch:\n  breaker: {window_ms: 10000, requests_min: 20, failures_percent: 0, slow_ms: 10000, slow_percent: 0, open_ms: 2000, probes: 3}\n";
 
-const REQUESTS: [&str; 22] = [
+const REQUESTS: [&str; 24] = [
     "GET /x HTTP/1.1\r\n",
     "GET /x HTTP/1.1\r\nAccept-Encoding: br, gzip\r\n",
     "GET /x HTTP/1.1\r\nCookie: a=b\r\nCookie: c=\u{e9}\r\nUser-Agent: t\r\nX-Odd:\r\n",
@@ -32,6 +32,8 @@ const REQUESTS: [&str; 22] = [
     "POST /x HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"a\":\"b\\n\"}",
     "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     "PUT /x HTTP/1.1\r\nContent-Length: 2\r\nIf-Match: \"a-br\"\r\n\r\nok",
+    "PUT /x HTTP/1.1\r\nContent-Length: 2\r\nIf-Match: \"a,b-br\"\r\nIf-Match: \"c\"\r\n\r\nok",
+    "PUT /x HTTP/1.1\r\nContent-Length: 2\r\nIf-Match: \"\u{e9}\"\r\nIf-Match: \"c\"\r\n\r\nok",
     "PATCH /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nok",
     "DELETE /x HTTP/1.1\r\n",
     "OPTIONS /x HTTP/1.1\r\n",

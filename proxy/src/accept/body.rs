@@ -25,8 +25,14 @@ enum State {
 
 /// A body that is not what its framing says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadBody(pub &'static str);
+pub enum BadBody {
+    /// Where.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// It is longer than it may be.
+    #[error("the body is too large")]
+    TooLarge,
+}
 
 /// What comes next in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +118,7 @@ impl Follower {
         match (self.state, byte) {
             (State::Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 if digits == SIZE_DIGITS_MAX {
-                    return Err(BadBody("chunk size too long"));
+                    return Err(BadBody::Malformed("chunk size too long"));
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 Ok(State::Size {
@@ -120,7 +126,7 @@ impl Follower {
                     digits: digits + 1,
                 })
             }
-            (State::Size { digits: 0, .. }, _) => Err(BadBody("chunk without a size")),
+            (State::Size { digits: 0, .. }, _) => Err(BadBody::Malformed("chunk without a size")),
             (State::Size { size, .. }, b';') => Ok(State::Extension { size }),
             (State::Size { size, .. } | State::Extension { size }, b'\r') => {
                 Ok(State::SizeEnd { size })
@@ -133,7 +139,7 @@ impl Follower {
             (State::SizeEnd { size }, b'\n') => {
                 self.data += size;
                 if self.data > self.data_max {
-                    return Err(BadBody("the body is too large"));
+                    return Err(BadBody::TooLarge);
                 }
                 Ok(State::Data(size))
             }
@@ -142,7 +148,7 @@ impl Follower {
             (State::TrailerName { .. } | State::TrailerValue | State::TrailerEnd { .. }, byte) => {
                 self.trailer_step(byte)
             }
-            _ => Err(BadBody("malformed chunk")),
+            _ => Err(BadBody::Malformed("malformed chunk")),
         }
     }
 
@@ -162,14 +168,14 @@ impl Follower {
                 self.count_extra()?;
                 Ok(State::TrailerValue)
             }
-            _ => Err(BadBody("malformed trailer")),
+            _ => Err(BadBody::Malformed("malformed trailer")),
         }
     }
 
     fn count_extra(&mut self) -> Result<(), BadBody> {
         self.extra += 1;
         if self.extra > EXTRA_BYTES_MAX {
-            Err(BadBody("chunk extensions or trailers too long"))
+            Err(BadBody::Malformed("chunk extensions or trailers too long"))
         } else {
             Ok(())
         }

@@ -70,8 +70,8 @@ impl Connection {
             Arc::new(SslDigest::new(suite, version, None, None, Vec::new()))
         });
         let digest = SocketDigest::from_raw_fd(socket.descriptor());
-        if let Some(client) = socket.named() {
-            // It holds nothing yet.
+        if let Some(client) = socket.client() {
+            // It holds nothing yet, and must not ask the system later.
             let _ = digest.peer_addr.set(Some(client.into()));
         }
         Self {

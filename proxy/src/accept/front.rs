@@ -11,6 +11,7 @@ use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::body::BadBody;
 use super::connection::{Connection, NoHead};
 use super::early::{self, Hit};
 use super::head::{self, Framing, Refusal};
@@ -187,17 +188,14 @@ async fn judge_next(
     };
     let bytes = connection.head(head_bytes);
     let (framing, next) = head::judge_then(bytes, config.body_bytes_max, |request, framing| {
-        if is_last {
-            // Pingora says so.
-            return None;
-        }
-        let may_hit = config.serve_hits_early && framing == Framing::Empty;
+        // That a request is the last one of its connection, Pingora says.
+        let may_hit = config.serve_hits_early && framing == Framing::Empty && !is_last;
         let hit = may_hit.then(|| early::find(edge, request, head_bytes, connection.arrival()));
         if let Some(hit) = hit.flatten() {
             return Some(Next::Hit(hit));
         }
         // A WebSocket has no other way.
-        let may_be_plain = config.forward_plain_requests || framing == Framing::Upgrade;
+        let may_be_plain = config.forward_plain_requests && !is_last || framing == Framing::Upgrade;
         let plain = may_be_plain.then(|| plain::take(request, head_bytes, framing));
         plain.flatten().map(Next::Plain)
     })
@@ -207,13 +205,19 @@ async fn judge_next(
     }
     let paces = Some([Pace::new(config), Pace::new(config)]);
     let begun = connection.begin(head_bytes, framing, config.body_bytes_max, paces);
-    begun.map_err(|bad| {
-        Some(Refusal {
-            status: StatusCode::BAD_REQUEST,
-            reason: bad.0,
-        })
-    })?;
+    begun.map_err(|bad| Some(of_body(bad)))?;
     Ok(Next::Pingora)
+}
+
+/// What somebody is told whose body is not what its framing says.
+fn of_body(bad: BadBody) -> Refusal {
+    match bad {
+        BadBody::TooLarge => head::BODY_TOO_LARGE,
+        BadBody::Malformed(reason) => Refusal {
+            status: StatusCode::BAD_REQUEST,
+            reason,
+        },
+    }
 }
 
 async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {

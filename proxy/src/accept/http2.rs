@@ -95,6 +95,9 @@ impl Config {
     }
 }
 
+/// How long a client who was idle may take to go.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Serves a connection until one side ends it.
 pub(super) async fn serve(
     socket: Socket,
@@ -140,10 +143,14 @@ async fn run(
         return "handshake";
     };
     let streams = Arc::new(Streams::default());
-    let (mut served, mut refused, mut is_leaving) = (0_u32, 0_u32, false);
+    let (mut served, mut refused) = (0_u32, 0_u32);
+    let (mut is_leaving, mut is_idle) = (false, false);
     let (mut changes, mut idle_since) = (live.changes(), Instant::now());
     loop {
-        let idle = Duration::from_millis(edge.config.accept.idle_timeout_ms);
+        let idle = match is_idle {
+            true => GOODBYE,
+            false => Duration::from_millis(edge.config.accept.idle_timeout_ms),
+        };
         let next = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop), if !is_leaving => {
@@ -157,7 +164,14 @@ async fn run(
                 continue;
             }
             () = tokio::time::sleep_until(idle_since + idle) => match streams.active.load(Ordering::Relaxed) {
-                0 => return "idle",
+                0 if is_idle => return "idle",
+                // So that its client knows of every request whether it was taken (RFC 9113 6.8).
+                0 => {
+                    frames.graceful_shutdown();
+                    (is_leaving, is_idle) = (true, true);
+                    idle_since = Instant::now();
+                    continue;
+                }
                 _ => {
                     idle_since = Instant::now();
                     continue;
@@ -168,6 +182,7 @@ async fn run(
         edge = live.edge();
         let config = &edge.config.accept;
         match next {
+            Ok(None) if is_idle => return "idle",
             Ok(None) => return "closed",
             Err(_) => return "error",
             Ok(Some(H2Accept::Session(mut session))) => {

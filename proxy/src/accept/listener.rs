@@ -8,6 +8,7 @@ use std::time::Duration;
 use pingora::apps::HttpServerApp as _;
 use pingora_limits::inflight::{Guard, Inflight};
 use pingora_proxy::HttpProxy;
+use prometheus::IntGauge;
 use rustls::HandshakeKind;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -91,9 +92,9 @@ impl Listener {
     async fn accept(&self) -> std::io::Result<Socket> {
         match self {
             Self::Tcp(listener) | Self::Tls(listener, _) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, client) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Socket::Tcp(stream))
+                Ok(Socket::Tcp(stream, client))
             }
             Self::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
         }
@@ -108,8 +109,25 @@ struct Places {
 
 /// A connection's place, given back when it is dropped.
 struct Place {
+    _counted: Counted,
     _of_all: OwnedSemaphorePermit,
     _of_address: Option<Guard>,
+}
+
+/// One that a gauge counts, however it ends.
+struct Counted(IntGauge);
+
+impl Counted {
+    fn one_of(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Places {
@@ -121,11 +139,13 @@ impl Places {
     }
 
     /// A place for a connection; `None` when there is none left.
-    fn take(&self, config: &crate::config::Config, socket: &Socket) -> Option<Place> {
+    fn take(&self, edge: &Edge, socket: &Socket) -> Option<Place> {
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let of_address = self.of_address(&edge.config, socket.ip()).ok()?;
         Some(Place {
+            _counted: Counted::one_of(&edge.metrics.connections),
             _of_all: of_all,
-            _of_address: self.of_address(config, socket.ip()).ok()?,
+            _of_address: of_address,
         })
     }
 
@@ -216,7 +236,7 @@ async fn take(
             }
         };
         let edge = live.edge();
-        let Some(place) = places.take(&edge.config, &socket) else {
+        let Some(place) = places.take(&edge, &socket) else {
             edge.metrics.connections_refused.inc();
             continue;
         };
@@ -225,7 +245,6 @@ async fn take(
         // A connection's task is as large as the largest thing that it ever waits for: what is over soon, or is not plain HTTP/1,
         // has boxes of its own.
         connections.spawn(async move {
-            edge.metrics.connections.inc();
             let introduced = match is_introduced {
                 true => Box::pin(introduction(socket, &places, &edge)).await,
                 false => Some((socket, None, None)),
@@ -240,7 +259,6 @@ async fn take(
                     None => {}
                 }
             }
-            edge.metrics.connections.dec();
             drop(place);
         });
     }
@@ -288,8 +306,8 @@ async fn introduction(
 
 /// Makes TLS of a connection where its listener has it; `None` when the handshake fails or takes too long.
 async fn with_tls(socket: Socket, tls: Option<TlsAcceptor>, edge: &Edge) -> Option<Socket> {
-    let (stream, acceptor) = match (socket, tls) {
-        (Socket::Tcp(stream), Some(acceptor)) => (stream, acceptor),
+    let (stream, client, acceptor) = match (socket, tls) {
+        (Socket::Tcp(stream, client), Some(acceptor)) => (stream, client, acceptor),
         (socket, _) => return Some(socket),
     };
     let within = Duration::from_millis(edge.config.accept.tls.handshake_timeout_ms);
@@ -303,5 +321,5 @@ async fn with_tls(socket: Socket, tls: Option<TlsAcceptor>, edge: &Edge) -> Opti
     };
     let (stream, label) = outcome;
     edge.metrics.handshakes.with_label_values(&[label]).inc();
-    stream.map(|stream| Socket::Tls(Box::new(stream)))
+    stream.map(|stream| Socket::Tls(Box::new(stream), client))
 }

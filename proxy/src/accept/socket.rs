@@ -13,12 +13,13 @@ use tokio_rustls::server::TlsStream;
 /// See the module.
 #[derive(Debug)]
 pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
+    /// TCP, from this address. It is kept as it was when the connection was taken: of one that was reset since then, the system
+    /// tells none, and what has come before can still be read.
+    Tcp(TcpStream, SocketAddr),
     /// A socket file.
     Unix(UnixStream),
     /// TCP with TLS on it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>, SocketAddr),
     /// One of these, on behalf of a client whom a trusted proxy has named.
     OnBehalf(Box<Self>, SocketAddr),
 }
@@ -32,31 +33,27 @@ impl Socket {
         }
     }
 
-    /// The client that a trusted proxy has named.
-    pub(super) fn named(&self) -> Option<SocketAddr> {
+    /// Who connects, or on whose behalf a trusted proxy does; nobody with an address on a socket file, and only there.
+    pub(super) fn client(&self) -> Option<SocketAddr> {
         match self {
-            Self::OnBehalf(_, client) => Some(*client),
-            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => None,
+            Self::Tcp(_, client) | Self::Tls(_, client) | Self::OnBehalf(_, client) => {
+                Some(*client)
+            }
+            Self::Unix(_) => None,
         }
     }
 
-    /// Who connects; nobody with an address on a socket file.
+    /// The address of that.
     pub(super) fn ip(&self) -> Option<IpAddr> {
-        let stream = match self {
-            Self::Tcp(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
-            Self::Unix(_) => return None,
-            Self::OnBehalf(_, client) => return Some(client.ip()),
-        };
-        Some(stream.peer_addr().ok()?.ip().to_canonical())
+        Some(self.client()?.ip().to_canonical())
     }
 
     /// Its file descriptor.
     pub(super) fn descriptor(&self) -> RawFd {
         match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Tcp(stream, _) => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
-            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+            Self::Tls(stream, _) => stream.get_ref().0.as_raw_fd(),
             Self::OnBehalf(socket, _) => socket.descriptor(),
         }
     }
@@ -64,8 +61,8 @@ impl Socket {
     /// Whether both sides have agreed on HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         match self {
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
-            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(stream, _) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tcp(..) | Self::Unix(_) => false,
             Self::OnBehalf(socket, _) => socket.is_http2(),
         }
     }
@@ -73,9 +70,9 @@ impl Socket {
     /// The protocol version and cipher suite of its TLS.
     pub(super) fn tls(&self) -> Option<(String, String)> {
         let stream = match self {
-            Self::Tls(stream) => stream,
+            Self::Tls(stream, _) => stream,
             Self::OnBehalf(socket, _) => return socket.tls(),
-            Self::Tcp(_) | Self::Unix(_) => return None,
+            Self::Tcp(..) | Self::Unix(_) => return None,
         };
         let session = stream.get_ref().1;
         let version = session.protocol_version();
@@ -92,13 +89,13 @@ impl Socket {
     /// When the socket has failed.
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.readable().await,
+            Self::Tcp(stream, _) => stream.readable().await,
             Self::Unix(stream) => stream.readable().await,
             // What was decrypted along with the message before is not seen by the system.
-            Self::Tls(stream) if stream.get_ref().1.wants_read() => {
+            Self::Tls(stream, _) if stream.get_ref().1.wants_read() => {
                 stream.get_ref().0.readable().await
             }
-            Self::Tls(_) => Ok(()),
+            Self::Tls(..) => Ok(()),
             Self::OnBehalf(socket, _) => Box::pin(socket.readable()).await,
         }
     }
@@ -107,9 +104,9 @@ impl Socket {
 macro_rules! each {
     ($socket:expr, $stream:ident => $done:expr) => {
         match $socket {
-            Socket::Tcp($stream) => $done,
+            Socket::Tcp($stream, _) => $done,
             Socket::Unix($stream) => $done,
-            Socket::Tls($stream) => $done,
+            Socket::Tls($stream, _) => $done,
             Socket::OnBehalf($stream, _) => $done,
         }
     };

@@ -98,6 +98,20 @@ impl Config {
                 format!("{at}.name"),
                 "must be letters, digits, - and _",
             );
+            let mut before = self.rate_limits[..index].iter();
+            problems.require(
+                before.all(|other| other.name != limit.name),
+                format!("{at}.name"),
+                format!("{:?} is the name of another budget", limit.name),
+            );
+            check_methods(&limit.methods, &at, problems);
+            for (index, prefix) in limit.path_prefixes.iter().enumerate() {
+                problems.require(
+                    prefix.starts_with('/'),
+                    format!("{at}.path_prefixes.{index}"),
+                    "must begin with /",
+                );
+            }
             problems.require(
                 limit.requests_max > 0,
                 format!("{at}.requests_max"),
@@ -114,6 +128,19 @@ impl Config {
         }
         self.mode.check(&format!("{path}.mode"), problems);
         self.cors.check(&format!("{path}.cors"), problems);
+    }
+}
+
+/// Reports what no request's method is: methods are told apart by large and small letters (RFC 9110 9.1), and all that are
+/// known are written large.
+fn check_methods(methods: &[String], path: &str, problems: &mut Problems) {
+    for (index, method) in methods.iter().enumerate() {
+        let is_method = Method::from_bytes(method.as_bytes()).is_ok();
+        problems.require(
+            is_method && !method.bytes().any(|byte| byte.is_ascii_lowercase()),
+            format!("{path}.methods.{index}"),
+            format!("{method:?} is no method: they are written large"),
+        );
     }
 }
 

@@ -33,6 +33,7 @@ pub struct RuleConfig {
 impl RuleConfig {
     /// Reports impossible values under `path`.
     pub(super) fn check(&self, path: &str, problems: &mut Problems) {
+        super::check_methods(&self.methods, path, problems);
         path_pattern::check_all(&self.paths, &format!("{path}.paths"), problems);
     }
 

@@ -1,6 +1,7 @@
 //! From a question to its answer: what is stored, what is waited for, what stands in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -38,18 +39,39 @@ pub enum Answer {
     Failed(FetchError),
 }
 
+/// How often somebody waits for an answer: again, with all others, where it turned out not to suit him, or to be out of date.
+const ROUNDS_MAX: u32 = 4;
+/// The pause before each further round but the second is so much longer: an origin that has not heard of a change yet hears of it
+/// in a fifth of a second.
+const PAUSE: Duration = Duration::from_millis(80);
+
+/// Why somebody waits again.
+enum Again {
+    /// The fetch of another client brought an answer that is not his.
+    Unsuitable,
+    /// It brought one that was out of date already.
+    Outdated,
+}
+
+type Answered = Result<(Answer, String), Again>;
+
 impl Cache {
     /// Answers a question; with it comes what `Cache-Status` says (RFC 9211).
     pub async fn answer(self: &Arc<Self>, ask: Ask<'_>) -> (Answer, String) {
         let mut ask = ask;
-        // A second time only for whoever waited for another one's answer, which turned out not to suit him.
-        for _ in 0..2 {
-            if let Some(answered) = self.answer_once(&mut ask).await {
-                return answered;
+        let mut status = "";
+        for round in 0..ROUNDS_MAX {
+            if round > 1 {
+                tokio::time::sleep(PAUSE * (round - 1)).await;
             }
+            status = match self.answer_once(&mut ask).await {
+                Ok(answered) => return answered,
+                Err(Again::Unsuitable) => "crackers; fwd=vary-miss; detail=not-shared",
+                Err(Again::Outdated) => "crackers; fwd=uri-miss; detail=outdated",
+            };
             ask.key = ask.key.question();
         }
-        let status = "crackers; fwd=vary-miss; detail=not-shared";
+        self.count("pass");
         (Answer::Pass, status.to_owned())
     }
 
@@ -63,8 +85,7 @@ impl Cache {
         self.purges.is_current(&entry).then_some(entry)
     }
 
-    /// `None` when the fetch of another client brought an answer that does not suit this one.
-    async fn answer_once(self: &Arc<Self>, ask: &mut Ask<'_>) -> Option<(Answer, String)> {
+    async fn answer_once(self: &Arc<Self>, ask: &mut Ask<'_>) -> Answered {
         let now = self.clock.now_microseconds();
         let stored = match self.store.get(ask.key.text()) {
             Some(Slot::Varies(varies)) => {
@@ -113,7 +134,7 @@ impl Cache {
             }
             (_, stored) => return self.forward(ask, stored).await,
         };
-        Some(answered)
+        Ok(answered)
     }
 
     /// What a stored entry is worth now. While the origin fails, nobody waits for it who can make do without.
@@ -126,12 +147,8 @@ impl Cache {
         }
     }
 
-    /// Waits for what the origin says; `None` when that is no answer to this request.
-    async fn forward(
-        self: &Arc<Self>,
-        ask: &Ask<'_>,
-        stored: Option<Arc<Entry>>,
-    ) -> Option<(Answer, String)> {
+    /// Waits for what the origin says.
+    async fn forward(self: &Arc<Self>, ask: &Ask<'_>, stored: Option<Arc<Entry>>) -> Answered {
         let why = match &stored {
             Some(_) => "fwd=stale",
             None if ask.key.is_variant() => "fwd=vary-miss",
@@ -143,7 +160,7 @@ impl Cache {
                 retry_after_seconds: 1,
             };
             let status = format!("crackers; {why}; detail=too-many-waiters");
-            return Some((Answer::Failed(error), status));
+            return Ok((Answer::Failed(error), status));
         };
         let (collapsed, outcome) = if joined.is_leader() {
             ("", "miss")
@@ -154,8 +171,11 @@ impl Cache {
             let _waiting = Waiting::begin(&self.metrics.cache_waiters);
             joined.outcome().await
         };
-        Some(match (shared, own) {
-            (Shared::Stored(entry), _) if !vary::fits(&entry.vary, ask.headers) => return None,
+        Ok(match (shared, own) {
+            (Shared::Stored(entry), _) if !vary::fits(&entry.vary, ask.headers) => {
+                return Err(Again::Unsuitable);
+            }
+            (Shared::Outdated, _) => return Err(Again::Outdated),
             (Shared::Stored(entry), _) => {
                 self.count(outcome);
                 let status = format!("crackers; {why}; stored{collapsed}");

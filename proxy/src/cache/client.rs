@@ -1,10 +1,10 @@
 //! What a client's fields say to the cache, and what of them goes on to the origin.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Cache;
 use super::fetch::Fetched;
-use crate::respond::negotiation::unmark;
+use crate::respond::negotiation::{entity_tags, unmark};
 
 /// Whether the client wants a stored answer or none (RFC 9111 5.2.1.7).
 pub(super) fn wants_stored_only(request: &HeaderMap) -> bool {
@@ -52,15 +52,36 @@ impl Cache {
     }
 }
 
-/// Takes the mark of a coding off the entity tags of a conditional request.
-pub fn unmark_conditions(fields: &mut HeaderMap) {
+/// The conditions of a request that name entity tags, with the mark of a coding taken off each tag: one field of each name, however
+/// many lines it came in. One that is no text is not among them: it goes on as it came.
+pub fn unmarked_conditions(request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let mut conditions = Vec::new();
     for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
-        let Some(value) = fields.get(&name).and_then(|value| value.to_str().ok()) else {
-            continue;
-        };
-        let tags: Vec<_> = value.split(',').map(|tag| unmark(tag.trim())).collect();
-        if let Ok(value) = tags.join(", ").parse() {
-            fields.insert(name, value);
+        let lines = request.get_all(&name).iter();
+        let text: Option<Vec<_>> = lines.map(|line| line.to_str().ok()).collect();
+        let tags = text.iter().flatten().flat_map(|line| entity_tags(line));
+        let tags: Vec<_> = tags.map(unmark).collect();
+        let joined = HeaderValue::try_from(tags.join(", ")).ok();
+        let joined = joined.filter(|joined| !joined.is_empty());
+        conditions.extend(joined.map(|joined| (name, joined)));
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_a_condition_is_kept_and_a_comma_in_a_tag_is_part_of_it() {
+        let mut request = HeaderMap::new();
+        for line in ["\"a,b-gzip\", W/\"c\"", "\"d-br\""] {
+            request.append(header::IF_MATCH, line.parse().unwrap());
         }
+        request.append(header::IF_NONE_MATCH, "*".parse().unwrap());
+        let conditions: HeaderMap = unmarked_conditions(&request).into_iter().collect();
+        assert_eq!(conditions[header::IF_MATCH], "\"a,b\", W/\"c\", \"d\"");
+        assert_eq!(conditions[header::IF_NONE_MATCH], "*");
+        assert_eq!(conditions.len(), 2);
     }
 }

@@ -18,6 +18,8 @@ pub enum Shared {
     Stored(Arc<Entry>),
     /// An answer that is for one client alone.
     Unshared,
+    /// One that was out of date before it was whole: something of it was purged meanwhile.
+    Outdated,
     /// None.
     Failed(FetchError),
 }

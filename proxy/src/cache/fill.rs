@@ -142,7 +142,7 @@ impl Cache {
     fn keep(&self, key: &Key, entry: Entry) -> Shared {
         if !self.purges.is_current(&entry) {
             self.metrics.cache_lost_races.inc();
-            return Shared::Unshared;
+            return Shared::Outdated;
         }
         let entry = Arc::new(entry);
         let slot = Slot::Answer(Arc::clone(&entry));
@@ -182,9 +182,13 @@ impl Cache {
         }
     }
 
-    /// The lifetime of a stored entry after a 304; the old one begins anew when the 304 says nothing of it.
+    /// The lifetime of a stored entry after a 304; the old one begins anew when the 304 says nothing of it. `None` where the
+    /// answer is nobody else's any more.
     fn renewed(&self, stored: &Entry, fields: &HeaderMap, terms: Terms) -> Option<Lifetime> {
         let now = self.clock.now_microseconds();
+        if fields.contains_key(header::SET_COOKIE) {
+            return None;
+        }
         if !directives::are_there(fields) {
             let stated = stored.lifetime.stated;
             return Some(Lifetime {
@@ -192,13 +196,10 @@ impl Cache {
                 ..stored.lifetime
             });
         }
-        // What a 304 leaves out is as it was (RFC 9111 4.3.4); a guess goes by when the answer was modified.
-        let mut fields = fields.clone();
-        let modified = stored.headers.get(header::LAST_MODIFIED);
-        if let (false, Some(modified)) = (fields.contains_key(header::LAST_MODIFIED), modified) {
-            fields.insert(header::LAST_MODIFIED, modified.clone());
-        }
-        policy::lifetime(stored.status, &fields, terms, now).ok()
+        // What a 304 leaves out is as it was (RFC 9111 3.2, 4.3.4).
+        let mut whole = stored.headers.clone();
+        lay_over(&mut whole, fields);
+        policy::lifetime(stored.status, &whole, terms, now).ok()
     }
 
     /// A stored entry after a 304: its body stays, its fields and its time begin anew (RFC 9111 4.3.4).
@@ -220,12 +221,7 @@ impl Cache {
         ] {
             newer.remove(name);
         }
-        for name in newer.keys() {
-            entry.headers.remove(name);
-        }
-        for (name, value) in &newer {
-            entry.headers.append(name, value.clone());
-        }
+        lay_over(&mut entry.headers, &newer);
         if fields.contains_key(headers::CACHE_TAG) {
             entry.tags = tags(key, fields);
         }
@@ -290,11 +286,27 @@ const OF_EACH_ANSWER: [HeaderName; 6] = [
     headers::REQUEST_ID,
 ];
 
+/// Puts newer fields in the place of those of the same names.
+fn lay_over(fields: &mut HeaderMap, newer: &HeaderMap) {
+    for name in newer.keys() {
+        fields.remove(name);
+    }
+    for (name, value) in newer {
+        fields.append(name, value.clone());
+    }
+}
+
 /// The fields that clients see of a stored answer; those that depend on coding and moment are made for each of them.
 fn for_clients(fields: &HeaderMap) -> HeaderMap {
     let mut kept = fields.clone();
     crate::forward::headers::remove_hop_by_hop(&mut kept);
-    let made_anew = [header::CONTENT_LENGTH, header::ETAG, header::VARY];
+    // What sets a cookie is one person's, and is not stored at all.
+    let made_anew = [
+        header::CONTENT_LENGTH,
+        header::ETAG,
+        header::SET_COOKIE,
+        header::VARY,
+    ];
     for name in made_anew.iter().chain(&OF_EACH_ANSWER).chain(&INTERNAL) {
         kept.remove(name);
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, header};
 use prometheus::IntCounter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ use crackers_shared::config_file::Problems;
 
 use crate::telemetry::Metrics;
 pub use answer::{Answer, Ask};
-pub use client::unmark_conditions;
+pub use client::unmarked_conditions;
 use coalesce::Flights;
 use fetch::Fetch;
 use marks::Marks;
@@ -93,6 +93,23 @@ pub struct RouteConfig {
     pub heuristic_percent: u8,
 }
 
+/// Fields that no answer for all depends on: they are one client's own, ask for a part or on a condition, or are the edge's to say.
+const NEVER_VARIED_BY: [HeaderName; 13] = [
+    header::ACCEPT_ENCODING,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::COOKIE,
+    header::HOST,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
+    header::TRANSFER_ENCODING,
+];
+
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
@@ -122,11 +139,21 @@ impl Config {
             format!("{path}.negative_ttl_seconds"),
             "must be at most 5",
         );
+        problems.require(
+            (1..=300).contains(&self.marks_seconds),
+            format!("{path}.marks_seconds"),
+            "must be 1 to 300",
+        );
+        problems.require(
+            self.tags_max > 0,
+            format!("{path}.tags_max"),
+            "must be at least 1: with none, every purge purges everything",
+        );
         for (index, name) in self.vary.iter().enumerate() {
-            let is_personal =
-                ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
+            let is_known = name.parse::<HeaderName>();
+            let is_known = is_known.is_ok_and(|name| !NEVER_VARIED_BY.contains(&name));
             problems.require(
-                name.parse::<HeaderName>().is_ok() && !is_personal,
+                is_known,
                 format!("{path}.vary.{index}"),
                 format!("{name:?} is no field that answers for all may depend on"),
             );

@@ -93,7 +93,10 @@ pub fn lifetime(
     if general.no_store || general.private {
         return Err(Refused::Directive);
     }
-    let directives = Directives::targeted(fields).unwrap_or(general);
+    let targeted = Directives::targeted(fields);
+    // It stands in the place of both others (RFC 9213 2.1).
+    let is_targeted = targeted.is_some();
+    let directives = targeted.unwrap_or(general);
     if directives.no_store || directives.private || directives.no_cache {
         return Err(Refused::Directive);
     }
@@ -101,7 +104,7 @@ pub fn lifetime(
         .s_maxage
         .or(directives.max_age)
         .map(Duration::from_secs)
-        .or_else(|| expires(fields, now));
+        .or_else(|| expires(fields, now).filter(|_| !is_targeted));
     let total = match kind {
         Kind::WhereSaid => said.map(|said| terms.ttl.unwrap_or(said)),
         Kind::Lasting => terms.ttl.or(said).or_else(|| guessed(fields, terms, now)),

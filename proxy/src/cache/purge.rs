@@ -12,6 +12,7 @@ use crackers_shared::tag_sequences::TagSequences;
 
 use super::Cache;
 use super::entry::Entry;
+use super::key;
 
 /// Tag of everything.
 const EVERYTHING: &str = "everything";
@@ -201,7 +202,7 @@ impl Cache {
     /// Purges; done when this returns.
     pub fn purge(&self, request: &PurgeRequest) -> Purged {
         self.purges.note(request);
-        let urls: Vec<_> = request.urls.iter().map(|url| url_tag(url)).collect();
+        let urls: Vec<_> = request.urls.iter().map(|url| self.tag_of(url)).collect();
         if !urls.is_empty() {
             self.purges.by_hand(urls.iter().map(String::as_str));
         }
@@ -223,6 +224,16 @@ impl Cache {
             purged: stale.len(),
             sequence: self.purges.sequence(),
         }
+    }
+
+    /// The tag of a URL as answers carry it: of its query only what they depend on, in one order.
+    fn tag_of(&self, url: &str) -> String {
+        let Some((path, query)) = url.split_once('?') else {
+            return url_tag(url);
+        };
+        let route = self.config.route(path);
+        let key = route.and_then(|route| key::of("", "", path, Some(query), route));
+        key.map_or_else(|| url_tag(url), |key| url_tag(key.path_and_query()))
     }
 
     /// Goes on where another edge has ended; what was stored before is gone.

@@ -201,13 +201,17 @@ impl Group {
             .iter()
             .filter_map(|backend| Some((backend, backend.ext.get::<Arc<Server>>()?)))
             .collect();
+        // Who stands alone, others being drained, is asked again.
+        let is_drained = |server: &Server| server.drained.load(Ordering::Relaxed);
+        let undrained = known.iter().filter(|(_, server)| !is_drained(server));
+        let is_alone = undrained.count() < 2;
         let standings = known.iter().map(|(backend, server)| Standing {
             is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
-            is_drained: server.drained.load(Ordering::Relaxed),
+            is_drained: is_drained(server),
             is_stopping: server.is_stopping.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup.load(Ordering::Relaxed),
-            is_tried: known.len() > 1 && tried.iter().any(|one| Arc::ptr_eq(one, server)),
+            is_tried: !is_alone && tried.iter().any(|one| Arc::ptr_eq(one, server)),
         });
         let eligible = balance::eligible(&standings.collect::<Vec<_>>());
         let candidates = eligible.iter().map(|index| {

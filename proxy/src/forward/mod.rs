@@ -160,6 +160,12 @@ impl Config {
     pub fn check(&self, path: &str, problems: &mut Problems) {
         for (index, group) in self.groups.iter().enumerate() {
             group.check(&format!("{path}.groups.{index}"), problems);
+            let mut before = self.groups[..index].iter();
+            problems.require(
+                before.all(|other| other.name != group.name),
+                format!("{path}.groups.{index}.name"),
+                format!("{:?} is the name of another group", group.name),
+            );
         }
         for (index, route) in self.routes.iter().enumerate() {
             let known = self.groups.iter().any(|group| group.name == route.group);

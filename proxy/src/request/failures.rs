@@ -3,6 +3,7 @@
 use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::accept::body::BadBody;
 use crate::cache::fetch::FetchError;
 use crate::respond::Problem;
 
@@ -82,6 +83,18 @@ pub fn body_too_slow() -> Problem {
     )
 }
 
+/// Whether the connection gave up because the body is longer than it may be.
+fn is_too_large(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    let bad = cause.and_then(|cause| cause.get_ref()?.downcast_ref::<BadBody>());
+    bad == Some(&BadBody::TooLarge)
+}
+
+fn body_too_large() -> Problem {
+    let detail = "The request's body is too large.";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "malformed_request", detail)
+}
+
 /// Whether the connection gave up because too little came for the time that it took.
 fn is_too_slow(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();
@@ -92,11 +105,8 @@ fn is_too_slow(error: &Error) -> bool {
 pub fn problem(error: &Error) -> Problem {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(503), _) => unavailable(),
-        (ErrorType::HTTPStatus(413), _) => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "malformed_request",
-            "The request's body is too large.",
-        ),
+        (ErrorType::HTTPStatus(413), _) => body_too_large(),
+        (_, ErrorSource::Downstream) if is_too_large(error) => body_too_large(),
         (ErrorType::HTTPStatus(404), _) => nothing_there(),
         (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => too_slow(),
         (

@@ -45,16 +45,7 @@ pub fn prepare(request: &Parts, context: &Context) -> Vec<(HeaderName, HeaderVal
     // The edge compresses: an origin that also did would be asked to do the same work again and again.
     let identity = HeaderValue::from_static("identity");
     fields.push((header::ACCEPT_ENCODING, identity));
-    let mut conditions = HeaderMap::new();
-    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
-        let value = request.headers.get(&name);
-        conditions.extend(value.map(|value| (name, value.clone())));
-    }
-    cache::unmark_conditions(&mut conditions);
-    for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
-        let value = conditions.remove(&name);
-        fields.extend(value.map(|value| (name, value)));
-    }
+    fields.extend(cache::unmarked_conditions(&request.headers));
     fields
 }
 

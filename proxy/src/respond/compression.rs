@@ -5,7 +5,8 @@ use std::io::Write as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::negotiation::{self, Coding};
 
@@ -18,40 +19,21 @@ pub enum Encoder {
 }
 
 impl Encoder {
-    /// The encoder for an answer that gains from one; changes the answer's fields to say so.
+    /// The encoder for an answer that gains from one; changes the answer's fields to say so. An answer to HEAD says the same as
+    /// that to GET, and has nothing to encode; a 304 names what its client has.
     pub fn start(
-        request: &HeaderMap,
+        request: &Parts,
         status: StatusCode,
         fields: &mut HeaderMap,
         bytes_min: u64,
     ) -> Option<Self> {
-        let length = fields
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let has_body = !status.is_informational()
-            && !matches!(
-                status,
-                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT
-            );
-        let is_plain = !fields.contains_key(header::CONTENT_ENCODING);
-        if !has_body
-            || !is_plain
-            || length.is_some_and(|length| length < bytes_min)
-            || !negotiation::is_compressible(fields)
-        {
+        if status == StatusCode::NOT_MODIFIED {
+            name_what_the_client_has(&request.headers, fields);
             return None;
         }
-        fields.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        let coding = negotiation::best(request);
-        let token = coding.token()?;
-        fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
-        fields.remove(header::CONTENT_LENGTH);
-        fields.remove(header::ACCEPT_RANGES);
-        let marked = fields
-            .get(header::ETAG)
-            .and_then(|etag| coding.mark(etag.to_str().ok()?).parse().ok());
-        if let Some(etag) = marked {
-            fields.insert(header::ETAG, etag);
+        let coding = announce(&request.headers, status, fields, bytes_min)?;
+        if request.method == Method::HEAD {
+            return None;
         }
         Some(match coding {
             Coding::Brotli => Self::Brotli(Box::new(brotli::CompressorWriter::new(
@@ -92,15 +74,86 @@ impl Encoder {
     }
 }
 
+/// The coding that an answer gets, once its fields say so.
+fn announce(
+    request: &HeaderMap,
+    status: StatusCode,
+    fields: &mut HeaderMap,
+    bytes_min: u64,
+) -> Option<Coding> {
+    let length = fields
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let has_body = !status.is_informational()
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT);
+    let is_plain = !fields.contains_key(header::CONTENT_ENCODING);
+    if !has_body
+        || !is_plain
+        || length.is_some_and(|length| length < bytes_min)
+        || !negotiation::is_compressible(fields)
+    {
+        return None;
+    }
+    fields.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let coding = negotiation::best(request);
+    let token = coding.token()?;
+    fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(token));
+    fields.remove(header::CONTENT_LENGTH);
+    fields.remove(header::ACCEPT_RANGES);
+    mark(coding, fields);
+    Some(coding)
+}
+
+/// Gives the entity tag of an answer the mark of a coding.
+fn mark(coding: Coding, fields: &mut HeaderMap) {
+    let marked = fields
+        .get(header::ETAG)
+        .and_then(|etag| coding.mark(etag.to_str().ok()?).parse().ok());
+    if let Some(etag) = marked {
+        fields.insert(header::ETAG, etag);
+    }
+}
+
+/// A 304 is about what its client has: where he named the tag of a coding, that one, and with it what it depends on
+/// (RFC 9110 15.4.5).
+fn name_what_the_client_has(request: &HeaderMap, fields: &mut HeaderMap) {
+    let Some(etag) = fields.get(header::ETAG).and_then(|etag| etag.to_str().ok()) else {
+        return;
+    };
+    let lines = request.get_all(header::IF_NONE_MATCH).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    let named: Vec<_> = lines
+        .flat_map(negotiation::entity_tags)
+        .map(negotiation::strength_aside)
+        .collect();
+    let has = |coding: &Coding| {
+        let marked = coding.mark(etag);
+        named.contains(&negotiation::strength_aside(&marked))
+    };
+    let had = [Coding::Identity, Coding::Gzip, Coding::Brotli];
+    match had.into_iter().find(has) {
+        None | Some(Coding::Identity) => {}
+        Some(coding) => {
+            mark(coding, fields);
+            fields.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
 
     use super::*;
 
+    fn request(name: header::HeaderName, value: &str) -> Parts {
+        let (mut request, ()) = http::Request::new(()).into_parts();
+        request.headers.insert(name, value.parse().unwrap());
+        request
+    }
+
     fn encode(accept: &str, parts: &[&str]) -> (HeaderMap, Vec<u8>) {
-        let (mut request, mut fields) = (HeaderMap::new(), HeaderMap::new());
-        request.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
+        let (request, mut fields) = (request(header::ACCEPT_ENCODING, accept), HeaderMap::new());
         fields.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -137,8 +190,7 @@ mod tests {
 
     #[test]
     fn event_streams_and_encoded_answers_stay_as_they_are() {
-        let mut request = HeaderMap::new();
-        request.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("br"));
+        let request = request(header::ACCEPT_ENCODING, "br");
         let start = |kind: &'static str, status: u16| {
             let mut fields = HeaderMap::new();
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -155,5 +207,35 @@ mod tests {
         assert!(!start("image/png", 200));
         assert!(!start("text/html", 206));
         assert!(!start("text/html", 304));
+    }
+
+    #[test]
+    fn head_says_what_get_says_and_304_names_what_the_client_has() {
+        let html = || {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            fields.insert(header::ETAG, HeaderValue::from_static("\"v\""));
+            fields
+        };
+        let mut head = request(header::ACCEPT_ENCODING, "br");
+        head.method = Method::HEAD;
+        let mut fields = html();
+        assert!(Encoder::start(&head, StatusCode::OK, &mut fields, 0).is_none());
+        assert_eq!(fields[header::ETAG], "\"v-br\"");
+        assert_eq!(fields[header::CONTENT_ENCODING], "br");
+        for (named, tag, varies) in [
+            ("\"v-br\"", "\"v-br\"", true),
+            ("W/\"x\", W/\"v-gzip\"", "\"v-gzip\"", true),
+            ("\"v\", \"v-br\"", "\"v\"", false),
+            ("*", "\"v\"", false),
+        ] {
+            let request = request(header::IF_NONE_MATCH, named);
+            let mut fields = html();
+            let status = StatusCode::NOT_MODIFIED;
+            assert!(Encoder::start(&request, status, &mut fields, 0).is_none());
+            assert_eq!(fields[header::ETAG], tag, "{named}");
+            assert_eq!(fields.contains_key(header::VARY), varies, "{named}");
+            assert!(!fields.contains_key(header::CONTENT_ENCODING), "{named}");
+        }
     }
 }

@@ -11,7 +11,7 @@ pub mod stored;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,10 +48,14 @@ impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
         for (index, field) in self.security_headers.iter().enumerate() {
+            let name = field.name.parse::<HeaderName>();
             problems.require(
-                field.name.parse::<HeaderName>().is_ok(),
+                name.is_ok_and(|name| !OF_FRAMING.contains(&name)),
                 format!("{path}.security_headers.{index}.name"),
-                format!("{:?} is not a field name", field.name),
+                format!(
+                    "{:?} is not a field name that answers may be given",
+                    field.name
+                ),
             );
             problems.require(
                 field.value.parse::<HeaderValue>().is_ok(),
@@ -61,6 +65,16 @@ impl Config {
         }
     }
 }
+
+/// Fields that say how an answer is framed and coded, which only the edge knows.
+const OF_FRAMING: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 

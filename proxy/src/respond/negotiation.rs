@@ -32,6 +32,16 @@ impl Coding {
     }
 }
 
+/// The entity tags of a list; a comma within quotes is part of one (RFC 9110 8.8.3).
+pub fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let parts = list.split(move |one| {
+        is_quoted ^= one == '"';
+        one == ',' && !is_quoted
+    });
+    parts.map(str::trim).filter(|tag| !tag.is_empty())
+}
+
 /// An entity tag for the weak comparison (RFC 9110 8.8.3.2).
 pub fn strength_aside(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag)
@@ -60,6 +70,14 @@ fn quality(text: &str) -> f32 {
     parsed.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0)
 }
 
+/// The weight that a parameter is (RFC 9110 12.4.2); its name may be written large.
+fn weight(parameter: &str) -> Option<&str> {
+    let parameter = parameter.trim();
+    parameter
+        .strip_prefix("q=")
+        .or_else(|| parameter.strip_prefix("Q="))
+}
+
 fn accepted(request: &HeaderMap) -> Accepted {
     let mut accepted = Accepted::default();
     let fields = request
@@ -68,7 +86,7 @@ fn accepted(request: &HeaderMap) -> Accepted {
         .filter_map(|value| value.to_str().ok());
     for item in fields.flat_map(|value| value.split(',')) {
         let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-        let q = parameters.trim().strip_prefix("q=").map_or(1.0, quality);
+        let q = weight(parameters).map_or(1.0, quality);
         let is = |coding: &str| name.trim().eq_ignore_ascii_case(coding);
         let said = match () {
             () if is("br") => &mut accepted.brotli,
@@ -117,7 +135,7 @@ pub fn wants_page(accept: &str) -> bool {
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let said = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let said = parts.find_map(weight);
         let said = said.map_or(1.0, quality);
         match kind.as_str() {
             "text/html" | "application/xhtml+xml" => page = page.max(said),
@@ -231,6 +249,19 @@ mod tests {
             let mut fields = HeaderMap::new();
             fields.insert(header::ACCEPT_ENCODING, value.parse().unwrap());
             assert_eq!(takes_identity(&fields), takes, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_comma_in_an_entity_tag_ends_none() {
+        for (list, expected) in [
+            ("\"a\",W/\"b\" , *", vec!["\"a\"", "W/\"b\"", "*"]),
+            ("\"a,b\", \"c\"", vec!["\"a,b\"", "\"c\""]),
+            (" ,, ", vec![]),
+            ("\"never, closed", vec!["\"never, closed"]),
+        ] {
+            let tags: Vec<_> = entity_tags(list).collect();
+            assert_eq!(tags, expected, "{list}");
         }
     }
 

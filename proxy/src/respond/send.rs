@@ -117,16 +117,8 @@ impl Respond {
         let is_head = request.method == Method::HEAD;
         // HTTP/1.0 has no chunks: there a body ends with its connection (RFC 9112 6.1).
         let is_old = request.version < Version::HTTP_11;
-        let mut encoder = if is_head {
-            None
-        } else {
-            Encoder::start(
-                &request.headers,
-                status,
-                &mut fields,
-                self.compress_bytes_min,
-            )
-        };
+        let least = self.compress_bytes_min;
+        let mut encoder = Encoder::start(request, status, &mut fields, least);
         let is_end = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if !fields.contains_key(header::CONTENT_LENGTH) && !is_end {
             if is_old {

@@ -162,8 +162,8 @@ fn has_it(request: &HeaderMap, entry: &Entry, coding: Coding) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok());
     let mut named = values
-        .flat_map(|value| value.split(','))
-        .map(|tag| strength_aside(tag.trim()));
+        .flat_map(negotiation::entity_tags)
+        .map(strength_aside);
     let etag = strength_aside(&etag);
     named.any(|tag| tag == "*" || tag == etag)
 }

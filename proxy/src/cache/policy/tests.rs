@@ -57,6 +57,18 @@ fn the_field_for_caches_goes_before_the_general_one() {
 }
 
 #[test]
+fn beside_the_field_for_caches_no_other_says_how_long() {
+    let others = [
+        ("cache-control", "max-age=9"),
+        ("expires", "Thu, 01 Jan 1970 01:00:00 GMT"),
+    ];
+    let with = |ours| judge(200, &[others[0], others[1], ("cdn-cache-control", ours)]);
+    assert_eq!(with("must-revalidate"), Err(Refused::NoLifetime));
+    assert_eq!(with("max-age=300"), Ok((300, 0, 0)));
+    assert_eq!(judge(200, &others[1..]), Ok((3600, 0, 0)));
+}
+
+#[test]
 fn what_is_private_or_forbidden_is_never_kept() {
     for value in [
         "no-store",

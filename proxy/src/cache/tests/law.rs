@@ -121,3 +121,58 @@ async fn a_weak_entity_tag_asks_whether_an_answer_is_current() {
     bench.ask().await;
     until(|| bench.origin.conditional.load(Ordering::SeqCst) == 1).await;
 }
+
+#[tokio::test]
+async fn a_304_that_sets_a_cookie_is_for_one_person_and_ends_what_was_stored() {
+    let bench = bench();
+    bench.ask().await;
+    let mut fields = vec![("etag", "\"v1\"".to_owned())];
+    fields.push(("set-cookie", "session=1".to_owned()));
+    bench.say(Ok((200, fields, "")));
+    // Too old to be served meanwhile.
+    advance(&bench, 4000);
+    assert!(matches!(bench.ask().await.0, Answer::Pass));
+    assert!(!bench.cache.store.contains_key("http://a/p"));
+}
+
+#[tokio::test]
+async fn freshness_after_a_304_goes_by_all_that_is_said_then_and_was_before() {
+    let told = |name: &'static str, value: &str| (name, value.to_owned());
+    let etag = || told("etag", "\"v1\"");
+    let later = "Thu, 01 Jan 1970 03:00:00 GMT";
+    for (before, then, expected) in [
+        // What is left out is as it was, and stands above an Expires.
+        (
+            vec![
+                etag(),
+                told("cache-control", "max-age=100, must-revalidate"),
+            ],
+            vec![etag(), told("expires", later)],
+            "crackers; hit; ttl=100",
+        ),
+        // A field for clients does not take the place of the one for caches.
+        (
+            vec![
+                etag(),
+                told("cache-control", "public, no-cache"),
+                told("cdn-cache-control", "max-age=100"),
+            ],
+            vec![etag(), told("cache-control", "public, no-cache")],
+            "crackers; hit; ttl=100",
+        ),
+        (
+            vec![etag(), told("cache-control", "max-age=100")],
+            vec![etag(), told("cache-control", "max-age=50")],
+            "crackers; hit; ttl=50",
+        ),
+    ] {
+        let bench = bench();
+        bench.say(Ok((200, before, "body")));
+        bench.ask().await;
+        bench.say(Ok((200, then, "")));
+        advance(&bench, 101);
+        bench.ask().await;
+        until_hit(&bench, expected).await;
+        assert_eq!(bench.origin.conditional.load(Ordering::SeqCst), 1);
+    }
+}

@@ -345,7 +345,7 @@ impl Arriving {
             let connection = self.connection.as_mut()?;
             let part = match self.body.take(&mut connection.buffer) {
                 Ok(part) => part,
-                Err(bad) => return self.fail(FetchError::Broken(bad.0.to_owned())),
+                Err(bad) => return self.fail(FetchError::Broken(bad.to_string())),
             };
             if self.body.has_ended() {
                 self.finish();

@@ -1,0 +1,70 @@
+//! What a purge reaches, and what becomes of whoever waits meanwhile.
+
+use super::*;
+
+#[tokio::test]
+async fn urls_prefixes_and_another_database_purge_too() {
+    let bench = bench();
+    let requests = [
+        PurgeRequest {
+            urls: vec!["/p".to_owned()],
+            ..PurgeRequest::default()
+        },
+        PurgeRequest {
+            prefixes: vec!["/".to_owned()],
+            ..PurgeRequest::default()
+        },
+        PurgeRequest {
+            database_id: Some("b".to_owned()),
+            sequence: Some(1),
+            ..PurgeRequest::default()
+        },
+    ];
+    for request in requests {
+        bench.ask().await;
+        assert!(bench.status().await.contains("hit"));
+        assert_eq!(bench.cache.purge(&request).purged, 1, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_is_purged_however_its_query_is_written() {
+    let bench = bench();
+    for (asked, purged, is_its) in [
+        ("sort=name&limit=9", "/api/products?sort=name&limit=9", true),
+        ("sort=name&limit=9", "/api/products?limit=9&sort=name", true),
+        ("sort=name&limit=9", "/api/products?sort=name", false),
+        ("sort=name&limit=9", "/api/products", true),
+        ("sort=name", "/api/products?colour=red", false),
+    ] {
+        let nobody = HeaderMap::new();
+        bench.ask_for("/api/products", Some(asked), &nobody).await;
+        let request = PurgeRequest {
+            urls: vec![purged.to_owned()],
+            ..PurgeRequest::default()
+        };
+        let expected = usize::from(is_its);
+        assert_eq!(bench.cache.purge(&request).purged, expected, "{purged}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waited_for_what_a_purge_made_old_waits_for_the_next_with_all_others() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let tasks: Vec<_> = (0..200)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.ask().await.0 })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 200).await;
+    bench.purge(None, &["products"]);
+    bench.origin.gate.add_permits(1);
+    until(|| bench.calls() == 2).await;
+    bench.origin.gate.add_permits(10);
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), Answer::Stored(_)));
+    }
+    assert_eq!(bench.calls(), 2);
+}
