@@ -153,6 +153,7 @@ promised! {
     orders_of_a_time_are_paged_newest_first
     keys_of_orders_are_forgotten_when_they_are_old_and_no_sooner
     super_admins_who_end_each_others_access_leave_one
+    a_right_password_among_tries_at_one_moment_is_told_to_one
     of_tries_at_the_same_moment_none_goes_uncounted
     a_rating_is_counted_together_with_what_counts
     parts_of_a_payment_never_exceed_it_whoever_sends_them_back

@@ -169,6 +169,16 @@ async fn sent_once(shop: &Stack, product: &Value) -> Result<Value> {
             json!({ "name": "", "phone": "+91 98765 43210", "email": "meena@example.in" }),
             "/contact/name",
         ),
+        (
+            "destination",
+            json!({ "state": "Tamil\nNadu", "pincode": "626123" }),
+            "/destination/state",
+        ),
+        (
+            "destination",
+            json!({ "state": "Tamil Nadu", "pincode": "626" }),
+            "/destination/pincode",
+        ),
     ] {
         let mut wrong = asked.clone();
         wrong[field] = value;

@@ -154,6 +154,14 @@ async fn what_is_restricted_is_not_sold(origin: &str) -> Result<()> {
         })
         .await?;
     }
+    // Nor is it said that it could be had.
+    for path in ["bundles", "giftboxes"] {
+        let path = format!("/api/{path}/both-of-them");
+        shop.wait_for(&path, async || {
+            Ok(shop.get(&path).await?.json()?["availability"] == "sold_out")
+        })
+        .await?;
+    }
     assert_eq!(shop.command(&["order", "list"])?, "", "an order was placed");
     ledger_holds(shop, restricted, 100).await?;
     ledger_holds(shop, other, 100).await

@@ -255,9 +255,9 @@ async fn staff_listen(origin: &str) -> Result<()> {
     let mut again = Listening::begin(shop, path, &fields).await?;
     assert_eq!(again.until("order").await?.id, heard.id);
     // Access that is ended is ended for who listens as well.
-    let ended = desk
-        .ask("DELETE", &format!("/api/admin/staff/{id}"), None, "")
-        .await?;
+    let path = format!("/api/admin/staff/{id}");
+    let seen = desk.ask("GET", &path, None, "").await?;
+    let ended = desk.ask("DELETE", &path, None, seen.field("etag")).await?;
     assert_eq!(ended.status, 200, "{}", ended.json()?);
     shop.command(&["order", "step", "CR000001", "cancelled"])?;
     assert!(packing.next().await?.is_none());

@@ -213,6 +213,32 @@ async fn health_tells_of_the_database_and_seed_overwrites_nothing() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shop_whose_file_is_gone_says_so_and_serves_on() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    let data = shop.folder.path().join("data");
+    let (file, aside) = (data.join("shop.sqlite"), data.join("aside"));
+    for (step, status, state) in [
+        ("there", 200, "up"),
+        ("gone", 503, "down"),
+        ("another", 503, "down"),
+        ("back", 200, "up"),
+    ] {
+        match step {
+            "gone" => std::fs::rename(&file, &aside)?,
+            "another" => drop(std::fs::copy(&aside, &file)?),
+            "back" => std::fs::rename(&aside, &file)?,
+            _ => {}
+        }
+        let health = shop.get("/api/health").await?;
+        assert_eq!(health.status, status, "{step}");
+        assert_eq!(health.json()?["database"]["state"], state, "{step}");
+        // The process itself serves: nobody must restart it for that.
+        assert_eq!(shop.get("/api/health/live").await?.status, 200, "{step}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_refused_by_the_origin() -> Result<()> {
     let shop = Stack::start(1, "").await?;
     let send = async |bytes: usize| -> Result<u16> {

@@ -90,13 +90,45 @@ async fn own_orders_are_paid(origin: &str) -> Result<()> {
         .hers("PUT", "/payments/proof", "image/png", PICTURE)
         .await?;
     assert_eq!(picture["state"], "payment_review");
-    let desk = Desk::open(shop).await?;
+    let desk = &Desk::open(shop).await?;
     let shown = format!("/api/admin/orders/{}/proof", scene.id);
     let shown = desk.ask("GET", &shown, None, "").await?;
     assert_eq!(
         (shown.status, shown.field("content-type")),
         (200, "image/jpeg")
     );
+    what_came_is_what_staff_found(desk, &scene).await
+}
+
+/// She said something else than it costs: staff say what came, and that is what she can get back.
+async fn what_came_is_what_staff_found(desk: &Desk<'_>, scene: &Scene<'_>) -> Result<()> {
+    let path = format!("/api/admin/orders/{}", scene.id);
+    let say = async |amount: Option<i64>| {
+        let seen = desk.ask("GET", &path, None, "").await?;
+        let payment = &seen.json()?["payments"][0]["id"];
+        let mut said = json!({ "payment_id": payment, "decision": "approve" });
+        if let Some(amount) = amount {
+            said["amount_paise"] = amount.into();
+        }
+        let (to, etag) = (format!("{path}/payment"), seen.field("etag"));
+        let answer = desk.ask("POST", &to, Some(&said), etag).await?;
+        Ok::<_, anyhow::Error>((answer.status, answer.json()?))
+    };
+    for amount in [None, Some(0), Some(100_000_000_001)] {
+        let (status, said) = say(amount).await?;
+        assert_eq!(status, 400, "{said}");
+        assert_eq!(said["errors"][0]["pointer"], "/amount_paise", "{said}");
+    }
+    let (status, approved) = say(Some(123_400)).await?;
+    assert_eq!((status, &approved["state"]), (200, &json!("confirmed")));
+    let payment = &approved["payments"][0];
+    assert_eq!(payment["amount"]["amount_paise"], 123_400, "{payment}");
+    let audit = desk.get("/api/admin/audit").await?.to_string();
+    assert!(audit.contains("1,234.00 came for order"), "{audit}");
+    // Her answer was lost: she says it again.
+    let paid = json!({ "method": "bank_transfer", "reference": "UTR123457", "amount_paise": 100 });
+    let again = scene.hers_in_json("/payments", paid).await?;
+    assert_eq!(again["state"], "confirmed");
     Ok(())
 }
 

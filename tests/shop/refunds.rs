@@ -143,7 +143,7 @@ async fn transferred(own: &str) -> Result<()> {
     let odd = order
         .say(&order.seen().await?, "approve", Some(300))
         .await?;
-    assert_eq!(odd.status, 400, "{}", odd.json()?);
+    assert_eq!(odd.status, 409, "{}", odd.json()?);
 
     // Called off, what is left is owed, and it is over with the last paisa.
     order.step("cancelled").await?;

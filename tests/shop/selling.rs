@@ -227,3 +227,44 @@ async fn a_shop_that_only_lets_look_takes_nothing_from_customers_and_everything_
     })
     .await
 }
+
+/// What a coupon leaves nothing to pay of is confirmed at once, and called off it is over: no money is owed back.
+async fn nothing_is_left_to_pay(origin: &str) -> Result<()> {
+    let shop = &selling(origin, 1).await?;
+    let desk = &Desk::open(shop).await?;
+    let path = "/api/admin/shop";
+    let seen = desk.ask("GET", path, None, "").await?;
+    let free = json!({ "packing_percent": 0, "minimum_order_paise": 0, "zones": [] });
+    let set = desk.ask("PATCH", path, Some(&free), seen.field("etag"));
+    assert_eq!(set.await?.status, 200);
+    let gift = json!({ "code": "GIFT", "terms": { "discount": { "percent": { "percent": 100 } }, "active": true } });
+    let made = desk.post("/api/admin/coupons", gift).await?;
+    assert_eq!(made.status, 201, "{}", made.json()?);
+    let product = stocked(shop, 100).await?;
+    let mut wanted = Value::Null;
+    shop.wait_for("it costs nothing", async || {
+        let (quote, order) = order_with(shop, &product, "GIFT", "626123").await?;
+        wanted = order;
+        Ok(quote["total"]["amount_paise"] == 0)
+    })
+    .await?;
+    wanted["payment"] = "bank_transfer".into();
+    let key = [("idempotency-key", "a-key-of-a-gift-1")];
+    let placed = shop.post("/api/orders", &wanted, &key).await?.json()?;
+    assert_eq!(placed["state"], "confirmed", "{placed}");
+    let token = placed["tracking_token"].as_str().context("no token")?;
+    let cancel = format!("/api/track/{token}/cancel");
+    let over = shop.post(&cancel, &json!({}), &[]).await?.json()?;
+    assert_eq!(over["state"], "cancelled", "{over}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_costs_nothing_is_confirmed_at_once_on_sqlite() -> Result<()> {
+    nothing_is_left_to_pay("").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_costs_nothing_is_confirmed_at_once_on_mongodb() -> Result<()> {
+    on_mongodb(nothing_is_left_to_pay).await
+}

@@ -151,6 +151,24 @@ async fn a_category_is_archived_and_comes_back(desk: &Desk<'_>) -> Result<()> {
     let said = answer.json()?.to_string();
     assert!(said.contains("archived_category"), "{said}");
     assert_eq!(put_now(desk, path, &terms(true)).await?.0, 200);
+    // A part that the category does not have, and one twice, are none.
+    for (parts, code) in [
+        (json!(["long"]), "unknown_sub_category"),
+        (json!(["long", "long"]), "invalid_field"),
+    ] {
+        let seen = desk.ask("GET", one, None, "").await?;
+        let patch = json!({ "sub_categories": parts });
+        let refused = desk
+            .ask("PATCH", one, Some(&patch), seen.field("etag"))
+            .await?;
+        let said = refused.json()?;
+        assert_eq!(
+            (refused.status, &said["errors"][0]["code"]),
+            (400, &json!(code)),
+            "{said}"
+        );
+        assert_eq!(said["errors"][0]["pointer"], "/sub_categories", "{said}");
+    }
     shown_as(desk, "torches", 200).await?;
     assert_eq!(set(true).await?.status, 200);
     Ok(())

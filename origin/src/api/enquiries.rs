@@ -16,7 +16,6 @@ use crate::commerce::enquiries::{
     self, Enquiry, EnquiryEvent, EnquiryState, Place, Sent, may_enquire,
 };
 use crate::commerce::lines::WantedLine;
-use crate::commerce::zones::Destination;
 use crate::commerce::{ids, messages};
 
 /// What an estimate is asked for with.
@@ -137,6 +136,7 @@ async fn new(call: &Call, idempotency_key: String, body_hash: String) -> Result<
     let (app, at) = (&call.app, call.app.clock.now());
     let request: EnquiryRequest = body::json(call)?;
     let (contact, message) = checked(&request)?;
+    let place = request.destination.map(|to| to.checked()).transpose()?;
     let lines: Vec<_> = request.lines.into_iter().map(WantedLine::from).collect();
     // Read now, not from memory: who may ask is decided by what staff said last.
     let shop = app.database.shop_settings().await?;
@@ -144,20 +144,13 @@ async fn new(call: &Call, idempotency_key: String, body_hash: String) -> Result<
     may_enquire(&shop, at).map_err(|why| conflict("no_enquiries", why.to_string()))?;
     let wish = quotes::Wish {
         coupon: request.coupon.as_deref(),
-        to: request.destination.as_ref().map(|to| Destination {
-            state: &to.state,
-            pincode: &to.pincode,
-        }),
+        to: place.as_ref().map(Place::destination),
     };
     let priced = quotes::price(app, app.catalogue(), &shop, &lines, wish).await?;
     let quote = priced.quote;
     if !quote.meets_minimum() {
         return Err(orders::below_minimum(quote.minimum));
     }
-    let place = request.destination.map(|to| Place {
-        state: to.state,
-        pincode: to.pincode,
-    });
     let enquiry = Enquiry {
         id: ids::in_order_of_time(at),
         number: 0,

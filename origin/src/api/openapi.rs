@@ -180,7 +180,9 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
             "Whoever is logged in may not do this, or X-CSRF-Token is missing",
         ));
     }
-    if is_of_staff && (route.body.is_some() || route.takes_picture) {
+    let is_decided_on_a_version =
+        route.body.is_some() || route.takes_picture || route.method == http::Method::DELETE;
+    if is_of_staff && is_decided_on_a_version {
         problems.push(("412", "Somebody else has changed it in between"));
         problems.push(("428", "If-Match is missing"));
     }

@@ -12,6 +12,7 @@ use super::routes::Call;
 use super::tracking::{self, CancelRequest};
 use crate::commerce::money::Paise;
 use crate::commerce::orders::PaymentMethod;
+use crate::commerce::payments::AMOUNT_MAX;
 
 /// That one's order is paid.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,9 +25,6 @@ pub struct OwnPaymentRequest {
     /// How much, in paise: at least 1.
     pub amount_paise: i64,
 }
-
-/// More than any order is worth, in paise.
-const AMOUNT_MAX: i64 = 100_000_000_000;
 
 pub(super) async fn cancel(call: Call) -> Result<Reply, ApiError> {
     let _: CancelRequest = body::json(&call)?;

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::body;
 use super::error::{ApiError, FieldError};
+use super::orders;
 use super::response::Reply;
 use super::routes::Call;
 use super::views::{Money, time};
 use crate::app::App;
 use crate::commerce::basis::{Basis, Ground};
+use crate::commerce::contact;
 use crate::commerce::coupons::{Coupon, CouponRefused};
+use crate::commerce::enquiries::Place;
 use crate::commerce::goods;
 use crate::commerce::known::Catalogue;
 use crate::commerce::lines::{LineKey, LineKind, WantedLine};
@@ -42,6 +45,20 @@ pub struct DestinationView {
     pub state: String,
     /// Six digits.
     pub pincode: String,
+}
+
+impl DestinationView {
+    /// The place in its one spelling, or everything that is wrong with it.
+    pub(super) fn checked(&self) -> Result<Place, ApiError> {
+        let checked = contact::destination(&self.state, &self.pincode);
+        let place = checked.map(|(state, pincode)| Place { state, pincode });
+        place.map_err(|wrong| ApiError::Refused {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid_field",
+            detail: "The destination is wrong.".to_owned(),
+            fields: orders::wrong("/destination", Some(&wrong)),
+        })
+    }
 }
 
 /// How many of a thing are wanted.
@@ -146,10 +163,8 @@ pub(super) struct Wish<'a> {
 pub(super) async fn quote(call: Call) -> Result<Reply, ApiError> {
     let wanted: WantedList = body::json(&call)?;
     let lines: Vec<_> = wanted.lines.into_iter().map(WantedLine::from).collect();
-    let to = wanted.destination.as_ref().map(|to| Destination {
-        state: &to.state,
-        pincode: &to.pincode,
-    });
+    let place = wanted.destination.map(|to| to.checked()).transpose()?;
+    let to = place.as_ref().map(Place::destination);
     let coupon = wanted.coupon.as_deref();
     let shop = call.app.shop_settings().await?.ok_or(ApiError::NotFound)?;
     let wish = Wish { coupon, to };

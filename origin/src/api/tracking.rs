@@ -136,7 +136,9 @@ pub(super) async fn paid(
     // Whoever says it again, because the answer was lost, is told the same.
     let is_known = |one: &Payment| {
         let is_looked_at = matches!(one.state, PaymentState::Submitted | PaymentState::Approved);
-        one.reference == reference && one.amount == amount && is_looked_at && !one.by_gateway
+        // What came is what staff have found.
+        let is_same = one.amount == amount || one.state == PaymentState::Approved;
+        one.reference == reference && is_same && is_looked_at && !one.by_gateway
     };
     if order.payments.iter().any(is_known) {
         return Ok(order.clone());

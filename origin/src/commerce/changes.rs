@@ -84,7 +84,11 @@ pub fn tags_of_product_change(
     if before.active != after.active {
         tags.push("categories".to_owned());
     }
-    if before.active != after.active || before.slug != after.slug {
+    // It says when each page changed.
+    if before.updated_at != after.updated_at
+        || before.active != after.active
+        || before.slug != after.slug
+    {
         tags.push("sitemap".to_owned());
     }
     if before.category != after.category || before.sub_categories != after.sub_categories {

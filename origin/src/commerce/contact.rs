@@ -67,6 +67,22 @@ impl Contact {
     }
 }
 
+/// State and pincode in their one spelling, as far as they say where something goes.
+///
+/// # Errors
+/// Every field that is wrong.
+pub fn destination(state: &str, code: &str) -> Result<(String, String), Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    let state = take(&mut wrong, "state", text(state, 1, 100), ONE_TO_100);
+    let code = take(&mut wrong, "pincode", pincode(code), SIX_DIGITS);
+    if wrong.is_empty() {
+        Ok((state, code))
+    } else {
+        Err(wrong)
+    }
+}
+
+const SIX_DIGITS: &str = "six digits, the first not 0";
 const ONE_TO_100: &str = "1 to 100 characters, no control characters";
 
 impl Address {
@@ -86,12 +102,7 @@ impl Address {
             ),
             city: take(&mut wrong, "city", text(&self.city, 1, 100), ONE_TO_100),
             state: take(&mut wrong, "state", text(&self.state, 1, 100), ONE_TO_100),
-            pincode: take(
-                &mut wrong,
-                "pincode",
-                pincode(&self.pincode),
-                "six digits, the first not 0",
-            ),
+            pincode: take(&mut wrong, "pincode", pincode(&self.pincode), SIX_DIGITS),
         };
         if wrong.is_empty() {
             Ok(checked)

@@ -11,6 +11,7 @@ use super::money::rupees;
 use super::quote::Quote;
 use super::records::{Kept, Stored, Writes};
 use super::shop::{SalesMode, ShopSettings};
+use super::zones::Destination;
 use crate::database::{Answer, Database, DatabaseError};
 
 /// The sequence that numbers come from.
@@ -68,6 +69,16 @@ pub struct Place {
     pub state: String,
     /// Six digits.
     pub pincode: String,
+}
+
+impl Place {
+    /// As zones see it.
+    pub fn destination(&self) -> Destination<'_> {
+        Destination {
+            state: &self.state,
+            pincode: &self.pincode,
+        }
+    }
 }
 
 /// One step of an enquiry.

@@ -1,11 +1,14 @@
 //! Mails that are owed. One is written together with what caused it, sent later, and again until it is taken.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::records::Kept;
 use super::retry;
+
+/// How much older a mail with a code is taken for.
+const CODES_GO_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A mail that is owed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -84,9 +87,10 @@ impl Mail {
         self
     }
 
-    /// With a code that is put in when it is sent.
+    /// With a code that is put in when it is sent. It goes before everything that waits already: whoever wants in has ten minutes.
     #[must_use]
     pub fn with_code(mut self, seed: String) -> Self {
+        self.send_at = self.send_at.map(|at| at - CODES_GO_BEFORE);
         self.code_seed = Some(seed);
         self
     }

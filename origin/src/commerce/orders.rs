@@ -10,6 +10,7 @@ pub use super::order_states::{NoSuchStep, OrderState};
 
 use super::basis::Basis;
 use super::contact::{self, Address, Contact};
+use super::money::Paise;
 use super::payments::{Payment, PaymentState};
 use super::quote::Quote;
 use super::reservation::Shortage;
@@ -239,6 +240,8 @@ impl NewOrder {
     pub fn numbered(&self, number: i64) -> Order {
         let state = match self.payment {
             PaymentMethod::CashOnDelivery => OrderState::Confirmed,
+            // Nothing is left to pay: a coupon took all of it.
+            _ if self.quote.total == Paise(0) => OrderState::Confirmed,
             PaymentMethod::BankTransfer | PaymentMethod::Gateway => OrderState::AwaitingPayment,
         };
         let begun = OrderEvent {

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Paise;
 
+/// More than any order is worth, in paise.
+pub const AMOUNT_MAX: i64 = 100_000_000_000;
+
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -27,7 +30,7 @@ pub struct Payment {
     pub id: String,
     /// The bank's or UPI's reference; for a gateway, its own id of the payment.
     pub reference: String,
-    /// How much, as its customer says.
+    /// How much: as its customer says, and once staff have approved it, as they say.
     pub amount: Paise,
     /// The private file that shows it, if one was sent.
     pub proof: Option<String>,

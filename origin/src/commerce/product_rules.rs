@@ -1,5 +1,7 @@
 //! How the fields of a product must be.
 
+use std::collections::BTreeSet;
+
 use super::products::Product;
 
 /// The dearest that anything is, in paise: ten million rupees.
@@ -68,8 +70,10 @@ fn rules_of_names(product: &Product) -> [Rule; 7] {
 /// How a name in URLs is.
 pub const SLUG: &str = "1 to 100 lower-case letters, digits and hyphens";
 
-fn rules_of_details(product: &Product) -> [Rule; 6] {
+fn rules_of_details(product: &Product) -> [Rule; 7] {
     let (tags, notes) = (&product.tags, &product.safety_notes);
+    let parts = &product.sub_categories;
+    let is_each_once = parts.iter().collect::<BTreeSet<_>>().len() == parts.len();
     let are_words = tags
         .iter()
         .chain(&product.sub_categories)
@@ -95,6 +99,7 @@ fn rules_of_details(product: &Product) -> [Rule; 6] {
             are_words,
             "at most 50 words of lower-case letters, digits and hyphens",
         ),
+        ("sub_categories", is_each_once, "each once"),
         (
             "safety_notes",
             are_notes,

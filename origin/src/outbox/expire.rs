@@ -20,32 +20,45 @@ const KEYS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let pause = Duration::from_millis(app.config.commerce.expiry_interval_ms);
+    let interval = Duration::from_millis(app.config.commerce.expiry_interval_ms);
+    let mut pause = interval;
     while still_running(&mut stop, pause).await {
-        if let Err(error) = look(&app).await {
-            tracing::error!(%error, "orders that are due cannot be freed");
-        }
+        pause = match look(&app).await {
+            // After a rush there is more than one look finds.
+            Ok(true) => Duration::ZERO,
+            Ok(false) => interval,
+            Err(error) => {
+                tracing::error!(%error, "orders that are due cannot be freed");
+                interval
+            }
+        };
     }
 }
 
-async fn look(app: &App) -> Result<(), DatabaseError> {
+/// Frees and forgets what is over; whether there may be more.
+async fn look(app: &App) -> Result<bool, DatabaseError> {
     let now = app.clock.now();
-    for id in app.database.orders_due(now, AT_ONCE).await? {
+    let due = app.database.orders_due(now, AT_ONCE).await?;
+    let (is_full, mut is_freed) = (due.len() == AT_ONCE as usize, false);
+    for id in due {
         let step = OrderStep::to(OrderState::Expired, now, "shop", "");
         match app.database.step_order(&id, &step, None).await {
-            Ok(_) => app.metrics.orders.expired.inc(),
+            Ok(_) => {
+                is_freed = true;
+                app.metrics.orders.expired.inc();
+            }
             // It was paid, called off or freed by another origin in between.
             Err(DatabaseError::NoSuchStep(_)) => {}
             Err(error) => return Err(error),
         }
     }
     // A client repeats a request for minutes, not for days.
-    app.database
-        .forget_order_keys(now - KEYS_KEPT, AT_ONCE)
-        .await?;
+    let keys = app.database.forget_order_keys(now - KEYS_KEPT, AT_ONCE);
+    let is_forgotten = keys.await? == u64::from(AT_ONCE);
     waiting::forget(&app.database, now, AT_ONCE).await?;
     super::proofs::look(app).await?;
-    accounts::forget_what_is_over(&app.database, now, AT_ONCE).await
+    accounts::forget_what_is_over(&app.database, now, AT_ONCE).await?;
+    Ok(is_full && is_freed || is_forgotten)
 }
 
 #[cfg(test)]

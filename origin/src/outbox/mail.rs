@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
 use super::still_running;
@@ -12,29 +13,40 @@ use crate::commerce::mailed_code;
 use crate::commerce::records::{Stored, Writes};
 use crate::database::{Answer, DatabaseError};
 
-/// Mails taken on at once.
-const AT_ONCE: u32 = 20;
+/// Mails that are looked for at once.
+const AT_ONCE: u32 = 100;
 
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let pause = Duration::from_millis(app.config.outbox.mail_interval_ms);
+    let interval = Duration::from_millis(app.config.outbox.mail_interval_ms);
+    let mut pause = interval;
     while still_running(&mut stop, pause).await {
-        if let Err(error) = look(&app).await {
-            tracing::error!(%error, "mails that are owed cannot be sent");
-        }
+        pause = match look(&app).await {
+            // A rush of orders owes more than one look finds.
+            Ok(true) => Duration::ZERO,
+            Ok(false) => interval,
+            Err(error) => {
+                tracing::error!(%error, "mails that are owed cannot be sent");
+                interval
+            }
+        };
     }
 }
 
-async fn look(app: &App) -> Answer<()> {
+/// Sends what is due, several at once; whether there may be more.
+async fn look(app: &App) -> Answer<bool> {
     let due = app.database.due::<Mail>(app.clock.now(), AT_ONCE).await?;
-    for mail in due {
-        match send(app, mail).await {
+    let is_full = due.len() == AT_ONCE as usize;
+    let sending = futures_util::stream::iter(due).map(|mail| send(app, mail));
+    let mut sent = sending.buffer_unordered(app.config.outbox.mails_at_once);
+    while let Some(sent) = sent.next().await {
+        match sent {
             // Another origin has it, or staff touched it.
             Err(DatabaseError::VersionConflict { .. }) => {}
             done => done?,
         }
     }
-    Ok(())
+    Ok(is_full)
 }
 
 async fn send(app: &App, mut mail: Stored<Mail>) -> Answer<()> {

@@ -4,6 +4,7 @@
 //! who waits for a product, [`stock_alerts`] to staff whose stocks fall; [`strays`] removes private files that nothing names.
 
 mod back_in_stock;
+mod catch_up;
 mod edge_link;
 mod expire;
 mod follow;
@@ -40,6 +41,8 @@ pub struct Config {
     pub changes_at_once: u32,
     /// How often mails that are owed are looked for, in milliseconds.
     pub mail_interval_ms: u64,
+    /// Mails that one origin hands to the mail server at once.
+    pub mails_at_once: usize,
     /// The edges that are told what went stale.
     pub edges: Vec<Edge>,
     /// The longest wait for an edge's answer, in milliseconds.
@@ -70,6 +73,11 @@ impl Config {
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
         }
+        problems.require(
+            (1..=100).contains(&self.mails_at_once),
+            format!("{path}.mails_at_once"),
+            "must be 1 to 100",
+        );
         for (index, edge) in self.edges.iter().enumerate() {
             problems.require(
                 edge.url.starts_with("http://") || edge.url.starts_with("unix:"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{back_in_stock, still_running, stock_alerts};
+use super::{back_in_stock, catch_up, still_running, stock_alerts};
 use crate::app::App;
 use crate::commerce::order_mails::{Looked, Told, untold};
 use crate::commerce::orders::Order;
@@ -59,7 +59,7 @@ pub(super) async fn begin(app: &App) -> Answer<()> {
 }
 
 /// One look; whether there is more to look at.
-async fn look(app: &App) -> Answer<bool> {
+pub(super) async fn look(app: &App) -> Answer<bool> {
     let database = &app.database;
     let Some(mut looked) = database.get::<Looked>(Looked::ID).await? else {
         begin(app).await?;
@@ -68,9 +68,17 @@ async fn look(app: &App) -> Answer<bool> {
     let changes = database
         .changes_after(looked.value.sequence, AT_ONCE)
         .await?;
-    let Some(last) = changes.last() else {
+    let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
         return Ok(false);
     };
+    if first.sequence != looked.value.sequence + 1 {
+        let behind = first.sequence - looked.value.sequence - 1;
+        tracing::error!(
+            behind,
+            "changes were forgotten before mails were made of them (database.changes_kept); everything is looked at"
+        );
+        catch_up::look_at_everything(app).await?;
+    }
     looked.value.sequence = last.sequence;
     let of_orders = changes.iter().filter(|change| change.entity == "order");
     let ids: BTreeSet<_> = of_orders.map(|change| &change.entity_id).collect();
@@ -78,21 +86,28 @@ async fn look(app: &App) -> Answer<bool> {
     // A handful of questions and one write for all of them: a rush of orders costs little more than one.
     let mut writes = Writes::default().replace(&looked)?;
     if !ids.is_empty() {
-        let told = database.get_all::<Told>(&ids).await?;
-        let told: BTreeMap<_, _> = told
-            .into_iter()
-            .map(|told| (told.value.order_id.clone(), told))
-            .collect();
-        let shop = app.shop_settings().await?;
-        let shop = shop.map_or_else(String::new, |shop| shop.name.clone());
-        for order in database.orders_by_ids(&ids).await? {
-            writes = tell(app, &shop, &order, told.get(&order.id), writes)?;
-        }
+        writes = owed(app, &database.orders_by_ids(&ids).await?, writes).await?;
     }
     writes = back_in_stock::owed(app, &changes, writes).await?;
     writes = stock_alerts::owed(app, &changes, writes).await?;
     database.write_records(&writes, app.clock.now()).await?;
     Ok(changes.len() == AT_ONCE as usize)
+}
+
+/// Adds what the customers of at most 500 orders are to be told.
+pub(super) async fn owed(app: &App, orders: &[Order], mut writes: Writes) -> Answer<Writes> {
+    let ids: Vec<_> = orders.iter().map(|order| order.id.clone()).collect();
+    let told = app.database.get_all::<Told>(&ids).await?;
+    let told: BTreeMap<_, _> = told
+        .into_iter()
+        .map(|told| (told.value.order_id.clone(), told))
+        .collect();
+    let shop = app.shop_settings().await?;
+    let shop = shop.map_or_else(String::new, |shop| shop.name.clone());
+    for order in orders {
+        writes = tell(app, &shop, order, told.get(&order.id), writes)?;
+    }
+    Ok(writes)
 }
 
 /// Adds what an order's customer is to be told.

@@ -2,7 +2,8 @@
 
 use crackers_origin::commerce::records::Writes;
 use crackers_origin::commerce::staff::{
-    Attempt, AuditEntry, AuditQuery, LogIn, Role, StaffMember, change_member, entries, log_in,
+    Attempt, AuditEntry, AuditQuery, LogIn, Role, StaffMember, change_member, entries, is_owner,
+    log_in,
 };
 use crackers_shared::session_cookie::Keys;
 
@@ -81,4 +82,13 @@ pub(crate) async fn of_tries_at_the_same_moment_none_goes_uncounted(opened: Open
         (written.len(), written.iter().filter(locked).count()),
         (5, 1)
     );
+}
+
+pub(crate) async fn a_right_password_among_tries_at_one_moment_is_told_to_one(opened: Opened) {
+    let member = member(&opened, "a@b.in").await;
+    let tries = (0..10).map(|_| is_owner(&opened.database, &member, PASSWORD, NOW));
+    let told = futures_util::future::join_all(tries).await;
+    let told = told.into_iter().filter(|told| *told.as_ref().unwrap());
+    // They have all read how the account stands before the first one is through.
+    assert_eq!(told.count(), 1);
 }

@@ -11,6 +11,7 @@ use crate::api::error::{ApiError, FieldError};
 use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::api::views::{ProductView, time};
+use crate::commerce::categories::Misplaced;
 use crate::commerce::money::Paise;
 use crate::commerce::product_rules;
 use crate::commerce::products::Product;
@@ -155,8 +156,8 @@ impl ProductChange {
     }
 }
 
-/// Refuses what is wrong with a product, a category that does not exist, and an active product in an archived one.
-async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
+/// Refuses what is wrong with a product, and a place among the categories that it cannot have.
+async fn check(call: &Call, product: &Product, before: Option<&Product>) -> Result<(), ApiError> {
     let rules = product_rules::problems(product).into_iter();
     let mut wrong: Vec<_> = rules
         .map(|(field, expected)| {
@@ -165,16 +166,10 @@ async fn check(call: &Call, product: &Product) -> Result<(), ApiError> {
         })
         .collect();
     let categories = call.app.database.categories().await?;
-    let refused = match categories.iter().find(|one| one.slug == product.category) {
-        None => Some(("unknown_category", "there is no such category")),
-        Some(category) if product.active && !category.active => Some((
-            "archived_category",
-            "this category is archived: an active product needs another",
-        )),
-        Some(_) => None,
-    };
-    if let Some((code, detail)) = refused {
-        wrong.push(FieldError::at("/category", code, detail));
+    if let Some(misplaced) = Misplaced::of(product, before, &categories) {
+        let detail = format!("expected {}", misplaced.expected());
+        let pointer = format!("/{}", misplaced.field());
+        wrong.push(FieldError::at(pointer, misplaced.code(), detail));
     }
     if wrong.is_empty() {
         Ok(())
@@ -215,7 +210,7 @@ pub(in crate::api) async fn create(call: Call) -> Result<Reply, ApiError> {
     }
     let at = call.app.clock.now();
     let product = new.product.applied_to(Product::blank(at));
-    check(&call, &product).await?;
+    check(&call, &product, None).await?;
     let made = call
         .app
         .database
@@ -228,9 +223,10 @@ pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
     let change: ProductChange = body::json(&call)?;
     let expected = expected_version(&call)?;
     let at = call.app.clock.now();
-    let mut product = change.applied_to(required(&call).await?);
+    let before = required(&call).await?;
+    let mut product = change.applied_to(before.clone());
     product.updated_at = at;
-    check(&call, &product).await?;
+    check(&call, &product, Some(&before)).await?;
     let changed = call
         .app
         .database

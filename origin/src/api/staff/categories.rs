@@ -222,15 +222,20 @@ pub(in crate::api) async fn replace(call: Call) -> Result<Reply, ApiError> {
         let actual = before.version;
         return Err(DatabaseError::VersionConflict { expected, actual }.into());
     }
+    let parts = before.sub_categories.clone();
     let category = terms.applied_to(before, "")?;
-    check_in_use(&call, &category).await?;
+    check_in_use(&call, &category, &parts).await?;
     let (database, at) = (&call.app.database, call.app.clock.now());
     let changed = database.put_category(&category, Some(expected), at).await?;
     shown(StatusCode::OK, &changed)
 }
 
 /// Refuses to archive a category, and to drop a part of one, that active products are shown under.
-async fn check_in_use(call: &Call, category: &Category) -> Result<(), ApiError> {
+async fn check_in_use(
+    call: &Call,
+    category: &Category,
+    parts_before: &[SubCategory],
+) -> Result<(), ApiError> {
     let counts = call.app.database.category_counts().await?;
     let count = counts.iter().find(|one| one.category == category.slug);
     let products = count.map_or(0, |count| count.products);
@@ -240,8 +245,10 @@ async fn check_in_use(call: &Call, category: &Category) -> Result<(), ApiError> 
         return Err(conflict("category_in_use", detail));
     }
     let used = count.map_or(&[][..], |one| &one.by_sub_category);
-    let is_kept = |slug: &String| category.sub_categories.iter().any(|one| one.slug == *slug);
-    match used.iter().find(|(slug, _)| !is_kept(slug)) {
+    // Of a part that it never had nothing is dropped.
+    let had = |slug: &str| parts_before.iter().any(|part| part.slug == slug);
+    let is_dropped = |slug: &str| had(slug) && !category.has_part(slug);
+    match used.iter().find(|(slug, _)| is_dropped(slug)) {
         Some((slug, products)) => {
             let detail = format!("{products} products are in the sub-category {slug}.");
             Err(conflict("sub_category_in_use", detail))

@@ -216,10 +216,11 @@ pub(in crate::api) async fn change(call: Call) -> Result<Reply, ApiError> {
 
 /// Ends somebody's access at once: their sessions are looked up with them.
 pub(in crate::api) async fn remove(call: Call) -> Result<Reply, ApiError> {
+    let expected = expected_version(&call)?;
     let (_, by) = asker(&call)?;
     let (database, at) = (&call.app.database, call.app.clock.now());
     let end = |member: &mut StaffMember| member.active = false;
-    change_member(database, &by.id, &call.segment, None, at, end).await?;
+    change_member(database, &by.id, &call.segment, Some(expected), at, end).await?;
     Reply::fresh(StatusCode::OK, &Nothing {})
 }
 

@@ -13,7 +13,7 @@ use crate::api::response::Reply;
 use crate::api::routes::Call;
 use crate::commerce::money::{Paise, rupees};
 use crate::commerce::orders::{Order, OrderState, OrderStep};
-use crate::commerce::payments::{Payment, PaymentState};
+use crate::commerce::payments::{AMOUNT_MAX, Payment, PaymentState};
 use crate::commerce::refunds::{Part, RefundRefusal, amount_of, id_of, step};
 
 /// What staff say to a payment.
@@ -24,7 +24,8 @@ pub struct PaymentDecision {
     pub payment_id: String,
     /// What is said.
     pub decision: Decision,
-    /// With `refund`: how much goes back, from 1 to what is left of the payment; all that is left where it is absent. A part leaves
+    /// With `approve`: how much came, from 1 to 100000000000; needed where that is not what the order costs, or the customer says
+    /// something else. With `refund`: how much goes back, from 1 to what is left of the payment; all that is left where it is absent. A part leaves
     /// the order where it stands, and may go back at any time; what leaves nothing, only of an order that is called off or came back.
     #[serde(default)]
     pub amount_paise: Option<i64>,
@@ -54,8 +55,9 @@ struct Said {
 
 pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
     let request: PaymentDecision = body::json(&call)?;
-    if request.amount_paise.is_some() && request.decision != Decision::Refund {
-        return Err(wrong_field("/amount_paise", "expected with refund only"));
+    if request.amount_paise.is_some() && request.decision == Decision::Reject {
+        let detail = "expected with approve and refund only";
+        return Err(wrong_field("/amount_paise", detail));
     }
     let note = note_of(&request.note)?;
     let (order, by) = to_be_changed(&call).await?;
@@ -71,8 +73,9 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
                 OrderState::Cancelled => OrderState::RefundDue,
                 _ => OrderState::Confirmed,
             };
+            let payment = came(&call, &order, payment, said.amount).await?;
             let after = (PaymentState::Approved, Some(to));
-            judge(&call, &order, payment, after, said).await
+            judge(&call, &order, &payment, after, said).await
         }
         Decision::Reject => {
             let to = (order.state != OrderState::Cancelled).then_some(OrderState::AwaitingPayment);
@@ -81,6 +84,37 @@ pub(in crate::api) async fn decide(call: Call) -> Result<Reply, ApiError> {
         }
         Decision::Refund => send_back(&call, &order, payment, said).await,
     }
+}
+
+/// The payment with the amount that staff have found: what they say is written to the audit log, too. Where they say none, it is
+/// what the order costs, if that is also what the customer says.
+async fn came(
+    call: &Call,
+    order: &Order,
+    payment: &Payment,
+    found: Option<Paise>,
+) -> Result<Payment, ApiError> {
+    if payment.state != PaymentState::Submitted {
+        return Ok(payment.clone());
+    }
+    let Some(amount) = found else {
+        if payment.amount != order.quote.total {
+            let (said, total) = (rupees(payment.amount.0), rupees(order.quote.total.0));
+            let detail = format!("{said} were said to be paid of {total}; say how much came");
+            return Err(wrong_field("/amount_paise", &detail));
+        }
+        return Ok(payment.clone());
+    };
+    if !(1..=AMOUNT_MAX).contains(&amount.0) {
+        let detail = "expected 1 to 100000000000";
+        return Err(wrong_field("/amount_paise", detail));
+    }
+    let (came, number) = (rupees(amount.0), order.number_text());
+    write_down(call, format!("{came} came for order {number}")).await?;
+    Ok(Payment {
+        amount,
+        ..payment.clone()
+    })
 }
 
 /// The money is there, or it is not.

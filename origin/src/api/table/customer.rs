@@ -1,7 +1,7 @@
 //! What customers do: lists, orders, accounts.
 
 use super::super::{addresses, auth, cart, orders, proofs, quotes, tracking};
-use super::{Method, PAGE, Permission, Route, StatusCode, schema_of};
+use super::{Method, NUMBER_PAGE, Permission, Route, StatusCode, schema_of};
 
 pub(super) static ROUTES: &[Route] = &[
     post!(
@@ -72,7 +72,7 @@ pub(super) static ROUTES: &[Route] = &[
         "How an order stands, by its number and the phone or mail it was placed with"
     ),
     own!(
-        GET "/api/orders", Permission::Customer, PAGE, => OK auth::OwnOrderPage,
+        GET "/api/orders", Permission::Customer, NUMBER_PAGE, => OK auth::OwnOrderPage,
         auth::orders, "One's orders, newest first"
     ),
     own!(

@@ -78,7 +78,7 @@ mod system;
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::parameters::{CURSOR, LIMIT, Parameter};
+use super::parameters::{CURSOR, LIMIT, NUMBER_CURSOR, Parameter};
 use super::permission::Permission;
 use super::routes::Route;
 
@@ -88,6 +88,8 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// Which page of a list that is in order of number or time.
 const PAGE: &[Parameter] = &[CURSOR, LIMIT];
+/// The same of a list in order of number.
+const NUMBER_PAGE: &[Parameter] = &[NUMBER_CURSOR, LIMIT];
 
 /// Every route of the API. HEAD comes with GET.
 pub fn routes() -> impl Iterator<Item = &'static Route> {

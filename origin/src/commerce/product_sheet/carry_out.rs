@@ -30,12 +30,9 @@ pub async fn known(database: &Database, sheet: &Sheet) -> Answer<Known> {
         let (of_sku, of_slug) = (of_sku.unwrap_or_default(), of_slug.unwrap_or_default());
         products.extend(database.products_by_keys(&of_sku, &of_slug).await?);
     }
-    let categories = database.categories().await?.into_iter();
     Ok(Known {
         products: Product::each_once(products),
-        categories: categories
-            .map(|category| (category.slug, category.active))
-            .collect(),
+        categories: database.categories().await?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Column, Line, Sheet, SheetProblem, pieces, set};
+use crate::commerce::categories::{Category, Misplaced};
 use crate::commerce::product_rules::problems;
 use crate::commerce::products::Product;
 
@@ -13,8 +14,8 @@ use crate::commerce::products::Product;
 pub struct Known {
     /// Every product that has an article number or a name in URLs that the sheet names.
     pub products: Vec<Product>,
-    /// Slugs of all categories, and whether each is public.
-    pub categories: BTreeMap<String, bool>,
+    /// All of them.
+    pub categories: Vec<Category>,
 }
 
 /// A product that a line makes.
@@ -57,7 +58,7 @@ pub fn plan(sheet: &Sheet, known: &Known, at: Timestamp) -> Plan {
         let before = by_sku.get(sku).copied();
         let mut product = before.map_or_else(|| Product::blank(at), Clone::clone);
         let mut wrong = filled(line, &cells, &mut product);
-        wrong.extend(broken_rules(line, &product, &wrong, known));
+        wrong.extend(broken_rules(line, (&product, before), &wrong, known));
         if !seen.insert(sku.to_owned()) {
             wrong.push(of(
                 line,
@@ -119,7 +120,7 @@ fn filled(
 /// What is wrong with the product that a line describes, where its cells could be read.
 fn broken_rules(
     line: &Line,
-    product: &Product,
+    (product, before): (&Product, Option<&Product>),
     unread: &[SheetProblem],
     known: &Known,
 ) -> Vec<SheetProblem> {
@@ -136,17 +137,12 @@ fn broken_rules(
             });
         }
     }
-    let refused = match known.categories.get(&product.category) {
-        None if product.category.is_empty() => None,
-        None => Some(("unknown_category", "the slug of a category that is there")),
-        Some(false) if product.active => Some((
-            "archived_category",
-            "a category that is not archived, or an archived product",
-        )),
-        Some(_) => None,
-    };
-    if let Some((code, expected)) = refused {
-        wrong.push(of(line, Column::Category, code, expected));
+    let misplaced = Misplaced::of(product, before, &known.categories);
+    // One without a category is told so by the rules.
+    if let Some(misplaced) = misplaced.filter(|_| !product.category.is_empty())
+        && let Some(column) = Column::of_field(misplaced.field())
+    {
+        wrong.push(of(line, column, misplaced.code(), misplaced.expected()));
     }
     wrong
 }
@@ -185,12 +181,7 @@ mod tests {
                 .into_iter()
                 .map(|(product, _, _)| product)
                 .collect(),
-            categories: made
-                .batch
-                .categories
-                .into_iter()
-                .map(|one| (one.slug, true))
-                .collect(),
+            categories: made.batch.categories,
         }
     }
 

@@ -141,8 +141,11 @@ pub async fn log_in(
         }
         _ => Judged::Wrong("log-in failed"),
     };
-    if matches!(judged, Judged::CodeNeeded) {
-        return Ok(LogIn::CodeNeeded);
+    if let (Judged::CodeNeeded, Some(access)) = (&judged, &access) {
+        return match is_latest(database, access, at).await? {
+            true => Ok(LogIn::CodeNeeded),
+            false => Ok(LogIn::Refused),
+        };
     }
     let begun = member
         .filter(|_| matches!(judged, Judged::Right))
@@ -246,14 +249,24 @@ pub async fn is_owner(
     if access.value.is_locked(at) || password.len() > PASSWORD_BYTES_MAX {
         return Ok(false);
     }
-    if is_password_of(Some(member.clone()), password).await? {
-        return Ok(true);
+    let is_right = is_password_of(Some(member.clone()), password).await?;
+    if !is_right {
+        access.value.failed(at);
     }
-    access.value.failed(at);
-    let counted = Writes::default().put(&access)?;
+    Ok(is_latest(database, &access, at).await? && is_right)
+}
+
+/// Writes down how an account stands after a try, right or wrong: false where another try was looked at meanwhile. Of many
+/// at one moment none is told anything that was not counted.
+async fn is_latest(
+    database: &Database,
+    access: &Stored<StaffAccess>,
+    at: Timestamp,
+) -> Answer<bool> {
+    let counted = Writes::default().put(access)?;
     match database.write_records(&counted, at).await {
         Err(DatabaseError::VersionConflict { .. } | DatabaseError::AlreadyExists(_)) => Ok(false),
-        done => done.map(|()| false),
+        done => done.map(|()| true),
     }
 }
 

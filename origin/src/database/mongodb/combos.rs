@@ -180,7 +180,7 @@ fn one_with_parts(
             available: *available,
             low_at: *low_at,
             quantity: component.quantity,
-            sellable: product.active,
+            sellable: product.active && !product.restricted,
         }));
         parts.push(ComboPart {
             product_id: product.id.clone(),

@@ -132,7 +132,7 @@ fn with_parts(connection: &Connection, combo: Combo) -> Answer<ComboWithParts> {
             available,
             low_at,
             quantity: component.quantity,
-            sellable: product.active,
+            sellable: product.active && !product.restricted,
         }));
         parts.push(part(product, component.quantity));
     }

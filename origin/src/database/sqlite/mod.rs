@@ -7,6 +7,7 @@ mod combos;
 mod migrations;
 mod orders;
 mod orders_by_time;
+mod ping;
 mod product_batches;
 mod products;
 mod ratings;
@@ -19,11 +20,12 @@ mod tallies;
 mod writer;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bb8::Pool;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::ping::File;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::settings::Config;
@@ -37,6 +39,7 @@ struct Shared {
     readers: Pool<Readers>,
     writer: Writer,
     database_id: String,
+    file: File,
     query_timeout: Duration,
     size_max: u32,
 }
@@ -76,6 +79,7 @@ impl Sqlite {
             readers: pool,
             writer: Writer::start(connection, &config.sqlite, changes_kept)?,
             database_id,
+            file: File::opened(&config.sqlite.file)?,
             query_timeout: Duration::from_millis(config.query_timeout_ms),
             size_max: config.pool.size_max,
         })))
@@ -115,14 +119,6 @@ impl Sqlite {
         change: impl FnOnce(&Connection) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         self.0.writer.write(change).await
-    }
-
-    /// How long the smallest question takes.
-    pub async fn ping(&self) -> Answer<Duration> {
-        let begin = Instant::now();
-        self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
-            .await?;
-        Ok(begin.elapsed())
     }
 
     /// See [`super::Database::database_id`].
@@ -181,10 +177,11 @@ impl From<rusqlite::Error> for DatabaseError {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Instant;
 
     use super::*;
 
-    fn config(folder: &std::path::Path) -> Config {
+    pub(super) fn config(folder: &std::path::Path) -> Config {
         let whole: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
         let mut config = whole.database;
         config.sqlite.file = folder.join("shop.sqlite");

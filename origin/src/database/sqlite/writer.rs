@@ -4,6 +4,7 @@
 //! the commit is on disk; if the commit fails, everybody in it is told so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
@@ -24,6 +25,8 @@ struct Done {
 /// The way to the writing thread, which ends when the last of these is dropped.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    /// Whether the file refused a write, and none was kept since then that [`Writer::ping`] has made.
+    is_refused: AtomicBool,
 }
 
 impl Writer {
@@ -35,11 +38,24 @@ impl Writer {
     ) -> Answer<Self> {
         let (jobs, queue) = mpsc::channel(settings.write_queue_max);
         let batch_max = settings.write_batch_max;
+        let is_refused = AtomicBool::new(false);
         thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || write_until_closed(&connection, queue, batch_max, changes_kept))
             .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, is_refused })
+    }
+
+    /// Whether writes are taken: the thread is alive and can begin one; and where the file has refused a write, it keeps another.
+    pub(super) async fn ping(&self) -> Answer<()> {
+        if !self.is_refused.load(Ordering::Relaxed) {
+            return self.write(|_| Ok(())).await;
+        }
+        let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('pinged_at', datetime('now'))";
+        self.write(|connection| Ok(connection.execute(sql, [])?))
+            .await?;
+        self.is_refused.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Queues a write and waits for its commit.
@@ -73,9 +89,12 @@ impl Writer {
                 DatabaseError::Unavailable("the writer has ended".to_owned())
             }
         })?;
-        receiver
-            .await
-            .map_err(|_| DatabaseError::Unavailable("the file takes no writes now".to_owned()))?
+        let refused = || DatabaseError::Unavailable("the file takes no writes now".to_owned());
+        let answer = receiver.await.unwrap_or_else(|_| Err(refused()));
+        if let Err(DatabaseError::Unavailable(_) | DatabaseError::ReadOnly(_)) = &answer {
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
@@ -103,9 +122,21 @@ fn commit(connection: &Connection, batch: Vec<Job>, changes_kept: u32) {
         tracing::error!(%error, writes = batch.len(), "cannot begin a write transaction");
         return;
     }
-    let done: Vec<Done> = batch.into_iter().map(|job| run(connection, job)).collect();
-    let committed =
-        changes::trim(connection, changes_kept).and_then(|()| command(connection, "COMMIT"));
+    let mut done = Vec::with_capacity(batch.len());
+    for job in batch {
+        done.push(run(connection, job));
+        // A full disk or a broken file undoes the whole transaction at once (sqlite.org/lang_transaction.html): what was written
+        // now would be kept by itself. The rest is dropped, and told that nothing was written.
+        if connection.is_autocommit() {
+            break;
+        }
+    }
+    let committed = if connection.is_autocommit() {
+        let undone = "the file has undone the transaction";
+        Err(DatabaseError::Unavailable(undone.to_owned()))
+    } else {
+        changes::trim(connection, changes_kept).and_then(|()| command(connection, "COMMIT"))
+    };
     let failed = committed.err().map(|error| error.to_string());
     if let Some(error) = &failed {
         tracing::error!(%error, writes = done.len(), "a commit failed; its writes are undone");
@@ -190,5 +221,37 @@ mod tests {
             Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
         });
         assert_eq!(kept.await.unwrap(), "acdf");
+    }
+
+    #[tokio::test]
+    async fn of_a_transaction_that_the_file_undoes_nothing_is_kept_and_everybody_is_told() {
+        let writer = writer();
+        let (go, wait) = std::sync::mpsc::channel();
+        let busy = writer.write(move |_| Ok(wait.recv().is_ok()));
+        let undoing = writer.write(|connection| {
+            // What SQLite does by itself when the disk is full.
+            connection.execute_batch("ROLLBACK")?;
+            Err::<(), _>(DatabaseError::Unavailable("full".to_owned()))
+        });
+        // They wait while the thread is busy, and so share a commit.
+        let (_, before, undone, after, ()) = tokio::join!(
+            busy,
+            put(&writer, "a", false),
+            undoing,
+            put(&writer, "b", false),
+            async { go.send(()).unwrap() },
+        );
+        for told in [before, undone, after] {
+            assert!(
+                matches!(told, Err(DatabaseError::Unavailable(_))),
+                "{told:?}"
+            );
+        }
+        put(&writer, "c", false).await.unwrap();
+        let kept = writer.write(|connection| {
+            let sql = "SELECT group_concat(key, '') FROM meta WHERE value = 'test'";
+            Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        });
+        assert_eq!(kept.await.unwrap(), "c");
     }
 }
