@@ -1,16 +1,14 @@
 //! What a body may say is what its schema names: nobody gives themselves a role, a price or a state that the route does not ask
 //! for, and nobody at all becomes staff over HTTP who is none.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
 use crackers_tests::bodies::{JsonRoute, Object, json_routes};
 use crackers_tests::gateway::Gateway;
-use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
-use super::accounts::{LoggedIn, log_in};
-use super::orders::{order_of, selling, stocked};
+use super::accounts::log_in;
+use super::orders::selling;
+use super::scene::Scene;
 use super::staff::{Desk, PASSWORD};
 
 /// Fields that decide something, with what somebody would like them to say.
@@ -29,105 +27,34 @@ fn privileged() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Lists that show what could have been changed.
-const SHOWN_TO_THE_OWNER: &[&str] = &[
-    "/api/admin/products?limit=100",
-    "/api/admin/categories",
-    "/api/admin/bundles",
-    "/api/admin/giftboxes",
-    "/api/admin/coupons",
-    "/api/admin/customers",
-    "/api/admin/orders",
-    "/api/admin/enquiries",
-    "/api/admin/pages",
-    "/api/admin/reviews",
-    "/api/admin/shop",
-    "/api/admin/staff",
-    "/api/admin/me",
-    "/api/admin/mails",
-];
-const SHOWN_TO_A_CUSTOMER: &[&str] = &[
-    "/api/auth/me",
-    "/api/auth/sessions",
-    "/api/cart",
-    "/api/addresses",
-    "/api/orders",
-    "/api/wishlist",
-];
-
-/// Who takes part.
-struct Scene<'a> {
-    shop: &'a Stack,
-    desk: Desk<'a>,
-    meena: LoggedIn,
-}
-
-impl Scene<'_> {
-    async fn shown(&self) -> Result<BTreeMap<&'static str, Value>> {
-        let mut shown = BTreeMap::new();
-        for path in SHOWN_TO_THE_OWNER {
-            shown.insert(*path, self.desk.get(path).await?);
-        }
-        for path in SHOWN_TO_A_CUSTOMER {
-            let answer = self.shop.get_with(path, &self.meena.fields()).await?;
-            anyhow::ensure!(answer.status == 200, "{path}: {}", answer.json()?);
-            shown.insert(*path, answer.json()?);
-        }
-        Ok(shown)
-    }
-
-    async fn send(&self, route: &JsonRoute, body: &str) -> Result<Answer> {
-        let mut fields = vec![
-            ("content-type", "application/json"),
-            ("idempotency-key", "a-key-of-somebody-sly-1"),
-            ("if-match", "\"1\""),
-        ];
-        match route.permission.as_str() {
-            "public" | "customer" => fields.extend(self.meena.fields()),
-            _ => fields.extend(self.desk.fields()),
-        }
-        let path = route.path("x");
-        let sent = self
-            .shop
-            .send(&route.method, &path, body.as_bytes(), &fields);
-        sent.await
-    }
-
-    /// One field too many, and what was wrong with the answer to it, if anything.
-    async fn tries(
-        &self,
-        route: &JsonRoute,
-        object: &Object,
-        name: &str,
-        value: &Value,
-    ) -> Result<Option<String>> {
-        let body = route.body_with(object, name, value);
-        let answer = self.send(route, &body).await?;
-        let problem = answer.json()?;
-        let named = problem["errors"][0]["pointer"].as_str();
-        let wanted = format!("{}/{name}", object.pointer);
-        let is_named = named == Some(&wanted) || object.is_choice && named == Some(&object.pointer);
-        let is_refused = answer.status == 400 && is_named;
-        let what = format!("{} {}: {body}", route.method, route.template);
-        Ok((!is_refused).then(|| format!("{what}\n  {} {problem}", answer.status)))
-    }
+/// One field too many, and what was wrong with the answer to it, if anything.
+async fn tries(
+    scene: &Scene<'_>,
+    route: &JsonRoute,
+    object: &Object,
+    name: &str,
+    value: &Value,
+) -> Result<Option<String>> {
+    let body = route.body_with(object, name, value);
+    let mut fields = scene.fields_for(&route.permission);
+    fields.push(("content-type", "application/json"));
+    let (method, path) = (&route.method, route.path("x"));
+    let sent = scene.shop.send(method, &path, body.as_bytes(), &fields);
+    let answer = sent.await?;
+    let problem = answer.json()?;
+    let named = problem["errors"][0]["pointer"].as_str();
+    let wanted = format!("{}/{name}", object.pointer);
+    let is_named = named == Some(&wanted) || object.is_choice && named == Some(&object.pointer);
+    let is_refused = answer.status == 400 && is_named;
+    let what = format!("{method} {}: {body}", route.template);
+    Ok((!is_refused).then(|| format!("{what}\n  {} {problem}", answer.status)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_takes_a_field_that_it_does_not_name() -> Result<()> {
     let gateway = Gateway::start().await?;
     let shop = &selling(&gateway.settings(""), 1).await?;
-    let product = stocked(shop, 20).await?;
-    let order = order_of(shop, product["id"].as_str().context("no id")?, 15).await?;
-    let scene = Scene {
-        shop,
-        desk: Desk::open(shop).await?,
-        meena: log_in(shop, "meena@example.in").await?,
-    };
-    let [cookie, _] = scene.meena.fields();
-    let key = ("idempotency-key", "a-key-of-the-client-1");
-    let placed = shop.post("/api/orders", &order, &[key, cookie]).await?;
-    assert_eq!(placed.status, 201, "{}", placed.json()?);
+    let scene = Scene::set(shop).await?;
     let description = shop.get("/api/openapi.json").await?.json()?;
     let before = scene.shown().await?;
     let (mut tried, mut taken) = (0, Vec::new());
@@ -143,7 +70,7 @@ async fn no_route_takes_a_field_that_it_does_not_name() -> Result<()> {
             for (name, value) in &privileged() {
                 if !object.fields.iter().any(|field| field == name) {
                     tried += 1;
-                    taken.extend(scene.tries(&route, object, name, value).await?);
+                    taken.extend(tries(&scene, &route, object, name, value).await?);
                 }
             }
         }

@@ -1,7 +1,31 @@
-//! JSON bodies after the shop's own description of its API: one that fits a schema, and every object in it.
+//! Routes and JSON bodies after the shop's own description of its API: one body that fits a schema, and every object in it.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
+
+/// A route, whatever it takes.
+pub struct Route {
+    /// GET or another one, in capitals.
+    pub method: String,
+    /// As the description has it, with braces.
+    pub template: String,
+    /// Who may use it, as the description says.
+    pub permission: String,
+    /// One JSON body that fits, where it takes JSON.
+    pub body: Option<Value>,
+}
+
+impl Route {
+    /// Its path, with what the template leaves open.
+    pub fn path(&self, open: &str) -> String {
+        filled(&self.template, open)
+    }
+
+    /// Whether it is of staff, who are logged in or log in by it.
+    pub fn is_of_staff(&self) -> bool {
+        self.template.starts_with("/api/admin/")
+    }
+}
 
 /// A route that takes JSON.
 pub struct JsonRoute {
@@ -32,16 +56,7 @@ pub struct Object {
 impl JsonRoute {
     /// Its path, with what the template leaves open.
     pub fn path(&self, open: &str) -> String {
-        match (self.template.find('{'), self.template.find('}')) {
-            (Some(from), Some(to)) => {
-                format!(
-                    "{}{open}{}",
-                    &self.template[..from],
-                    &self.template[to + 1..]
-                )
-            }
-            _ => self.template.clone(),
-        }
+        filled(&self.template, open)
     }
 
     /// Its body as text, with one more field at the very beginning of one object, which is read before anything else: what is
@@ -52,33 +67,63 @@ impl JsonRoute {
     }
 }
 
+/// All routes of a description.
+///
+/// # Errors
+/// When a schema is of a kind that is not known here.
+pub fn routes(description: &Value) -> Result<Vec<Route>> {
+    let described = described(description)?.into_iter();
+    Ok(described.map(|(route, _)| route).collect())
+}
+
 /// All routes of a description that take JSON.
 ///
 /// # Errors
 /// When a schema is of a kind that is not known here.
 pub fn json_routes(description: &Value) -> Result<Vec<JsonRoute>> {
+    let described = described(description)?.into_iter();
+    let of_json = |(route, objects): (Route, Vec<Object>)| {
+        Some(JsonRoute {
+            method: route.method,
+            template: route.template,
+            permission: route.permission,
+            body: route.body?,
+            objects,
+        })
+    };
+    Ok(described.filter_map(of_json).collect())
+}
+
+/// Every route, and the objects of its body.
+fn described(description: &Value) -> Result<Vec<(Route, Vec<Object>)>> {
     let mut routes = Vec::new();
     for (template, methods) in description["paths"].as_object().context("no paths")? {
         for (method, operation) in methods.as_object().context("no methods")? {
             let content = &operation["requestBody"]["content"]["application/json"];
-            if content.is_null() {
-                continue;
-            }
             let mut objects = Vec::new();
-            let body = sample(description, &content["schema"], String::new(), &mut objects);
-            routes.push(JsonRoute {
+            let body = (!content.is_null())
+                .then(|| sample(description, &content["schema"], String::new(), &mut objects));
+            let permission = operation["x-permission"].as_str();
+            let route = Route {
                 method: method.to_uppercase(),
                 template: template.clone(),
-                permission: operation["x-permission"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-                body: body.with_context(|| format!("{method} {template}"))?,
-                objects,
-            });
+                permission: permission.unwrap_or_default().to_owned(),
+                body: body
+                    .transpose()
+                    .with_context(|| format!("{method} {template}"))?,
+            };
+            routes.push((route, objects));
         }
     }
     Ok(routes)
+}
+
+/// A template with what it leaves open.
+fn filled(template: &str, open: &str) -> String {
+    match (template.find('{'), template.find('}')) {
+        (Some(from), Some(to)) => format!("{}{open}{}", &template[..from], &template[to + 1..]),
+        _ => template.to_owned(),
+    }
 }
 
 /// A value that fits a schema; the objects in it are added to `objects`.
