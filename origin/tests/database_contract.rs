@@ -7,6 +7,8 @@ mod abandoned;
 mod basis;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
+#[path = "database_contract/codes.rs"]
+mod codes;
 #[path = "database_contract/failures.rs"]
 mod failures;
 #[path = "database_contract/interleaving.rs"]
@@ -155,6 +157,9 @@ promised! {
     super_admins_who_end_each_others_access_leave_one
     a_right_password_among_tries_at_one_moment_is_told_to_one
     of_tries_at_the_same_moment_none_goes_uncounted
+    a_mailed_code_lets_in_once_however_often_it_is_sent_at_once
+    a_mailed_code_is_guessed_at_five_times_however_many_guess_at_once
+    a_mailed_code_is_good_until_ten_minutes_are_over
     a_rating_is_counted_together_with_what_counts
     parts_of_a_payment_never_exceed_it_whoever_sends_them_back
     numbers_of_a_sequence_have_no_doubles

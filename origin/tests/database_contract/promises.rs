@@ -2,6 +2,7 @@
 
 pub(crate) use crate::basis::*;
 pub(crate) use crate::catalogue::*;
+pub(crate) use crate::codes::*;
 pub(crate) use crate::interleaving::*;
 pub(crate) use crate::many::*;
 pub(crate) use crate::orders::*;
