@@ -146,7 +146,7 @@ async fn a_message_reaches_the_shop_as_text_and_a_flood_of_them_does_not() -> Re
 }
 
 /// What Meena wants to know the price of.
-fn enquiry(product: &Value) -> Value {
+pub(super) fn enquiry(product: &Value) -> Value {
     json!({
         "lines": [{ "kind": "product", "id": product["id"], "quantity": 15 }],
         "contact": { "name": "Meena", "phone": "+91 98765 43210", "email": "meena@example.in" },
