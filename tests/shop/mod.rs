@@ -29,6 +29,7 @@ mod proofs;
 mod purges;
 mod purges_to_and_fro;
 mod questions;
+mod read_only;
 mod redis;
 mod refunds;
 mod reviews;

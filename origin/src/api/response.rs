@@ -228,7 +228,8 @@ fn whole(body: Bytes) -> Body {
 /// The answer to a request that failed; the one place where failures are logged.
 pub fn failure(app: &App, context: &RequestContext, error: &ApiError) -> Response<Body> {
     let (status, code) = error.status_and_code();
-    if status.is_server_error() {
+    // Read-only is what staff want: nobody has to act.
+    if status.is_server_error() && !matches!(error, ApiError::ReadOnly) {
         tracing::error!(request_id = %context.request_id, path = %context.path, code, %error, "a request failed");
     }
     let problem = error.problem(&context.request_id);

@@ -67,13 +67,14 @@ impl Default for Router {
     }
 }
 
-/// What customers may send to a shop that only lets them look: it changes nothing, lets staff in and anybody out, or says that
-/// money is there, for which the order would expire otherwise.
+/// What customers may send to a shop that only lets them look: it changes nothing, lets staff in, ends the sender's own session,
+/// which somebody else may have, or says that money is there, for which the order would expire otherwise.
 const READ_ONLY_TAKES: &[&str] = &[
     "/api/cart/quote",
     "/api/orders/track",
     "/api/admin/login",
     "/api/auth/logout",
+    "/api/auth/sessions",
     "/api/payments/webhook",
     "/api/track/{token}/payment",
     "/api/track/{token}/payment/proof",
