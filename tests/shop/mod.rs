@@ -33,6 +33,7 @@ mod read_only;
 mod redis;
 mod refunds;
 mod reviews;
+mod roles;
 mod rolling;
 mod sales_mode;
 mod scene;

@@ -199,7 +199,76 @@ async fn dispatch(
 
 #[cfg(test)]
 mod tests {
+    use crackers_shared::clock::Clock;
+    use crackers_shared::session_cookie::{CUSTOMER_COOKIE, STAFF_COOKIE};
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::commerce::accounts::{Session, Subject};
+    use crate::commerce::records::Writes;
+    use crate::commerce::staff::{Role, StaffMember};
+    use crate::config::{Config, DEFAULTS};
+    use crate::database::Database;
+
+    async fn an_app(folder: &std::path::Path) -> App {
+        let mut config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
+        config.database.sqlite.file = folder.join("shop.sqlite");
+        config.api.session_keys_file = folder.join("session.keys");
+        let database = Database::open(&config.database).await.unwrap();
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        App::new(Arc::new(config), database, clock).unwrap()
+    }
+
+    /// What the browser of somebody who has logged in sends.
+    async fn logged_in(app: &App, cookie: &str, subject: Subject) -> HeaderMap {
+        let now = app.clock.now();
+        let session = Session::begun(subject, now);
+        let writes = Writes::default().with(&session).unwrap();
+        app.database.write_records(&writes, now).await.unwrap();
+        let cookie = format!("{cookie}={}", session.cookie(&app.session_keys));
+        let cookie = (http::header::COOKIE, cookie.parse().unwrap());
+        HeaderMap::from_iter([cookie])
+    }
+
+    /// Everybody there is, with what their browsers send.
+    async fn everybody(app: &App) -> Vec<(&'static str, HeaderMap)> {
+        let customer = Subject::Customer("meena".to_owned());
+        let customer = logged_in(app, CUSTOMER_COOKIE, customer).await;
+        let mut all = vec![("nobody", HeaderMap::new()), ("customer", customer)];
+        for (name, role) in [
+            ("moderator", Role::Moderator),
+            ("admin", Role::Admin),
+            ("super_admin", Role::SuperAdmin),
+        ] {
+            let now = app.clock.now();
+            let member = StaffMember::new(name, name, role, "a long enough password", now);
+            let writes = Writes::default().with(&member).unwrap();
+            app.database.write_records(&writes, now).await.unwrap();
+            let staff = Subject::Staff(member.id);
+            all.push((name, logged_in(app, STAFF_COOKIE, staff).await));
+        }
+        all
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_may_use_a_route_is_that_of_the_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = an_app(folder.path()).await;
+        let everybody = everybody(&app).await;
+        let mut table = BTreeMap::new();
+        for route in routes() {
+            let mut may = Vec::new();
+            for (who, headers) in &everybody {
+                match permission::check(&app, route.permission, headers, true).await {
+                    Ok(_) => may.push(*who),
+                    Err(ApiError::NotLoggedIn | ApiError::NotPermitted(_)) => {}
+                    Err(error) => unreachable!("{} as {who}: {error}", route.path),
+                }
+            }
+            table.insert(format!("{} {}", route.method, route.path), may.join(", "));
+        }
+        insta::assert_yaml_snapshot!(table);
+    }
 
     #[test]
     fn the_table_is_that_of_the_snapshot() {
