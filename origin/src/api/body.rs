@@ -4,6 +4,7 @@ use http::header;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, FieldError};
+use super::objects::Objects;
 use super::routes::Call;
 
 /// The body as JSON of type `T`; unknown fields are the type's own business (`deny_unknown_fields`).
@@ -21,7 +22,7 @@ pub(super) fn json<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
         return Err(ApiError::UnsupportedMediaType("application/json"));
     }
     let mut reader = serde_json::Deserializer::from_slice(&call.body);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let read = serde_path_to_error::deserialize(Objects(&mut reader)).map_err(|error| {
         let at = pointer(error.path());
         let inner = error.into_inner();
         let code = match inner.classify() {

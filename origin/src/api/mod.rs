@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod gateway;
 pub mod health;
+mod objects;
 pub mod openapi;
 pub mod orders;
 pub mod own_orders;
