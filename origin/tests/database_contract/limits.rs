@@ -3,7 +3,7 @@
 use ::mongodb::Client;
 use ::mongodb::bson::{Document, doc};
 use crackers_origin::commerce::combos::ComboKind;
-use crackers_origin::commerce::orders::OrderQuery;
+use crackers_origin::commerce::orders::{OrderQuery, OrderState};
 use crackers_origin::commerce::products::{ProductFilter, ProductPatch, ProductQuery, ProductSort};
 use crackers_origin::commerce::stock::StockAdjustment;
 use crackers_origin::database::settings::Config;
@@ -12,6 +12,7 @@ use crackers_tests::mongod::Mongod;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
+use crate::orders::order_of;
 use crate::{Opened, mongodb as on_mongodb, on_server};
 
 /// A server of the test's own, for whoever makes it slow, and a seeded database on it with settings of its own.
@@ -214,6 +215,103 @@ async fn lists_of_products_walk_the_index_that_they_name_and_look_at_no_more_tha
             "{each}"
         );
         assert_eq!(each.get_i32("docsExamined").unwrap(), 5, "{each}");
+        assert!(!each.contains_key("hasSortStage"), "{each}");
+    }
+}
+
+/// So many orders that whoever walks them all shows.
+const ORDERS: i64 = 60;
+
+/// The questions that lists of staff and of customers ask, and those of the outbox, for at most five things each.
+async fn five_of_each(database: &Database, now: Timestamp, (mark, product): (&str, &str)) {
+    let asked = OrderQuery {
+        limit: 5,
+        ..OrderQuery::default()
+    };
+    let day = jiff::SignedDuration::from_hours(24);
+    for query in [
+        asked.clone(),
+        OrderQuery {
+            before: Some(ORDERS / 2),
+            ..asked.clone()
+        },
+        OrderQuery {
+            state: Some(OrderState::AwaitingPayment),
+            ..asked.clone()
+        },
+        OrderQuery {
+            mark: Some(mark.to_owned()),
+            ..asked.clone()
+        },
+        OrderQuery {
+            from: Some(now - day),
+            to: Some(now + day),
+            ..asked.clone()
+        },
+        OrderQuery {
+            state: Some(OrderState::AwaitingPayment),
+            from: Some(now - day),
+            ..asked.clone()
+        },
+    ] {
+        assert_eq!(database.orders(&query).await.unwrap().len(), 5, "{query:?}");
+    }
+    assert_eq!(database.orders_due(now + day, 5).await.unwrap().len(), 5);
+    let order = database.order_by_number(ORDERS / 2).await.unwrap().unwrap();
+    let found = database.order_by_tracking_token(&order.tracking_token);
+    assert_eq!(found.await.unwrap().unwrap().id, order.id);
+    database.tallies("orders_by_state", "", 5).await.unwrap();
+    database.largest_tallies("a", 5).await.unwrap();
+    database
+        .records_by_key("mail", "waiting", None, 5)
+        .await
+        .unwrap();
+    database.records_due("mail", now, 5).await.unwrap();
+    database
+        .records_counted("mail", "waiting", 5)
+        .await
+        .unwrap();
+    database.record_by_unique_key("staff", "a").await.unwrap();
+    database.changes_after(0, 5).await.unwrap();
+    database.stock_movements(product, 5).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_list_looks_at_more_than_it_shows() {
+    let Some(opened) = on_mongodb().await else {
+        return;
+    };
+    let opened = opened.seeded().await;
+    let (database, now) = (&opened.database, Timestamp::now());
+    let products = database.products_after("", 150).await.unwrap();
+    let product = &products[0].id;
+    let plenty = StockAdjustment::By(10_000);
+    database
+        .adjust_stock(product, plenty, "plenty", now)
+        .await
+        .unwrap();
+    let mut mark = String::new();
+    for _ in 0..ORDERS {
+        let mut order = order_of(&[(product, 1)]);
+        order.expires_at = Some(now);
+        mark = order.numbered(1).marks().remove(0);
+        database.place_order(&order).await.unwrap();
+    }
+    let settings = &opened.config.mongodb;
+    let client = Client::with_uri_str(&settings.uri).await.unwrap();
+    let server = client.database(&settings.database);
+    server.run_command(doc! { "profile": 2 }).await.unwrap();
+    five_of_each(database, now, (&mark, product)).await;
+    server.run_command(doc! { "profile": 0 }).await.unwrap();
+    let seen = server.collection::<Document>("system.profile");
+    let reads = doc! { "command.find": { "$exists": true } };
+    let seen: Vec<_> = seen.find(reads).await.unwrap().try_collect().await.unwrap();
+    assert!(seen.len() > 12, "{}", seen.len());
+    for each in seen {
+        let walked = each.get_str("planSummary").unwrap_or_default();
+        assert!(!walked.contains("COLLSCAN"), "{each}");
+        let examined = each.get_i32("docsExamined").unwrap_or_default();
+        assert!(examined <= 6, "{examined}: {each}");
         assert!(!each.contains_key("hasSortStage"), "{each}");
     }
 }
