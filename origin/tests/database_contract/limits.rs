@@ -293,7 +293,7 @@ async fn no_list_looks_at_more_than_it_shows() {
     let mut mark = String::new();
     for _ in 0..ORDERS {
         let mut order = order_of(&[(product, 1)]);
-        order.expires_at = Some(now);
+        (order.at, order.expires_at) = (now, Some(now));
         mark = order.numbered(1).marks().remove(0);
         database.place_order(&order).await.unwrap();
     }

@@ -185,27 +185,14 @@ async fn run(
             Ok(None) if is_idle => return "idle",
             Ok(None) => return "closed",
             Err(_) => return "error",
-            Ok(Some(H2Accept::Session(mut session))) => {
+            Ok(Some(H2Accept::Session(session))) => {
                 served += 1;
                 if served >= config.requests_per_connection_max && !is_leaving {
                     frames.graceful_shutdown();
                     is_leaving = true;
                 }
-                let place = Place::take(&streams);
-                if streams.active.load(Ordering::Relaxed) > config.http2.streams_max as usize {
-                    session.shutdown_with_reason(Reason::REFUSED_STREAM);
-                    count_stream(&edge, "refused");
-                    refused += 1;
-                } else {
-                    let one = stream::serve(
-                        session,
-                        Arc::clone(&edge),
-                        Arc::clone(&proxy),
-                        stop.clone(),
-                        place,
-                    );
-                    tokio::spawn(one);
-                }
+                let is_taken = take(session, &edge, &proxy, &stop, &streams);
+                refused += u32::from(!is_taken);
             }
             Ok(Some(H2Accept::Rejected)) => {
                 count_stream(&edge, "malformed");
@@ -219,6 +206,27 @@ async fn run(
             return "too_many_refused";
         }
     }
+}
+
+/// Lets a stream be answered; false when there are too many at work, and it is refused.
+fn take(
+    mut session: HttpSession,
+    edge: &Arc<Edge>,
+    proxy: &Arc<HttpProxy<Phases>>,
+    stop: &watch::Receiver<bool>,
+    streams: &Arc<Streams>,
+) -> bool {
+    let place = Place::take(streams);
+    let most = edge.config.accept.http2.streams_max as usize;
+    if streams.active.load(Ordering::Relaxed) > most {
+        session.shutdown_with_reason(Reason::REFUSED_STREAM);
+        count_stream(edge, "refused");
+        return false;
+    }
+    let (edge, proxy) = (Arc::clone(edge), Arc::clone(proxy));
+    let one = stream::serve(session, edge, proxy, stop.clone(), place);
+    tokio::spawn(one);
+    true
 }
 
 fn count_stream(edge: &Edge, outcome: &str) {
