@@ -1,5 +1,7 @@
 //! Many more buyers than pieces, all at once: exactly the pieces are sold, and all others are told so.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use crackers_tests::mongod;
 
@@ -34,7 +36,7 @@ async fn exactly_the_pieces_are_sold(origin: &str, origins: usize) -> Result<()>
     .await?;
     let rush = Rush::of(&shop, PIECES, 1).await?;
     let all = rush.begin(buyers(), true);
-    rush.end(&shop, all).await
+    rush.end(&shop, all, &BTreeSet::new()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

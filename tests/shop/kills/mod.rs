@@ -3,16 +3,18 @@
 
 mod flash;
 mod migrating;
+mod regulars;
 mod rush;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use crackers_tests::mongod::{self, Mongod};
 use crackers_tests::replica_set::ReplicaSet;
 use crackers_tests::stack::Stack;
+use rustix::process::{Pid, Signal, kill_process};
 
+use self::regulars::{Harmed, Regulars};
 use self::rush::Rush;
 use super::both_databases::{on, on_mongodb};
 use super::orders::selling;
@@ -20,8 +22,10 @@ use super::orders::selling;
 const BUYERS: usize = 40;
 /// Fewer than buyers.
 const ENOUGH: usize = 25;
-/// Into the rush, and between two kills of one rush.
-const PAUSE: Duration = Duration::from_millis(350);
+/// Of one rush.
+const KILLS: usize = 3;
+/// The same, where the first ones found nobody.
+const KILLS_MAX: usize = 12;
 
 /// How many rushes each test makes.
 fn rounds() -> usize {
@@ -29,17 +33,38 @@ fn rounds() -> usize {
     named.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// Rushes with this harm in the middle of each.
+/// Rushes with this harm in the middle of each; what it did to the orders that were under way.
 async fn rushes(
     shop: &mut Stack,
-    mut harm: impl AsyncFnMut(&mut Stack) -> Result<()>,
-) -> Result<()> {
+    mut harm: impl AsyncFnMut(&mut Stack, &Regulars) -> Result<()>,
+) -> Result<Harmed> {
+    let mut all = Harmed::default();
     for _ in 0..rounds() {
         let rush = Rush::ordinary(shop, ENOUGH).await?;
+        let regulars = Regulars::begin(shop, rush.product()).await?;
         let buyers = rush.begin(BUYERS, false);
-        tokio::time::sleep(PAUSE).await;
-        harm(shop).await?;
-        rush.end(shop, buyers).await?;
+        harm(shop, &regulars).await?;
+        let (others, harmed) = regulars.end(shop).await?;
+        rush.end(shop, buyers, &others).await?;
+        all.met += harmed.met;
+        all.broken_off += harmed.broken_off;
+    }
+    assert!(all.met > 0, "no order was under way");
+    Ok(all)
+}
+
+/// Kills in the midst of one rush, and more of them where none has broken off an order.
+async fn kills(
+    shop: &mut Stack,
+    regulars: &Regulars,
+    mut kill: impl AsyncFnMut(&mut Stack, usize) -> Result<()>,
+) -> Result<()> {
+    for number in 0..KILLS_MAX {
+        if number >= KILLS && regulars.harmed().broken_off > 0 {
+            break;
+        }
+        regulars.before_a_harm(shop).await?;
+        kill(shop, number).await?;
     }
     Ok(())
 }
@@ -47,29 +72,50 @@ async fn rushes(
 /// Kills one origin after the other.
 async fn killed_origins(origin: &str, origins: usize) -> Result<()> {
     let mut shop = selling(origin, origins).await?;
-    rushes(&mut shop, async |shop| {
-        for kill in 0..3 {
-            let victim = kill % origins;
+    let harmed = rushes(&mut shop, async |shop, regulars| {
+        kills(shop, regulars, async |shop, number| {
+            let victim = number % origins;
             shop.origins[victim].kill();
-            shop.restart_origin(victim)?;
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
-    })
-    .await
+            shop.restart_origin(victim)
+        })
+        .await
+    });
+    assert!(harmed.await?.broken_off > 0, "no order was broken off");
+    Ok(())
+}
+
+/// Kills one worker after the other under a supervisor that starts them again.
+async fn killed_workers(origin: &str) -> Result<()> {
+    let mut shop = selling(&format!("{origin}accept: {{workers: 2}}\n"), 1).await?;
+    let harmed = rushes(&mut shop, async |shop, regulars| {
+        kills(shop, regulars, async |shop, number| {
+            let workers = shop.origins[0].children()?;
+            let victim = workers.get(number % workers.len().max(1)).copied();
+            let victim = victim.and_then(Pid::from_raw).context("no worker")?;
+            kill_process(victim, Signal::KILL)?;
+            shop.wait_for("there are two again", async || {
+                let now = shop.origins[0].children()?;
+                Ok(now.len() == 2 && !now.contains(&victim.as_raw_nonzero().get()))
+            })
+            .await
+        })
+        .await
+    });
+    assert!(harmed.await?.broken_off > 0, "no order was broken off");
+    Ok(())
 }
 
 async fn killed_edge(origin: &str) -> Result<()> {
     let mut shop = selling(origin, 1).await?;
-    rushes(&mut shop, async |shop| {
-        for _ in 0..2 {
+    let harmed = rushes(&mut shop, async |shop, regulars| {
+        kills(shop, regulars, async |shop, _| {
             shop.edge.kill();
-            shop.restart_edge()?;
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
-    })
-    .await
+            shop.restart_edge()
+        })
+        .await
+    });
+    assert!(harmed.await?.broken_off > 0, "no order was broken off");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,21 +155,32 @@ async fn on_mongodb_a_killed_edge_loses_and_doubles_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_killed_workers_lose_and_double_nothing() -> Result<()> {
+    killed_workers("").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mongodb_killed_workers_lose_and_double_nothing() -> Result<()> {
+    on_mongodb(killed_workers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_mongod_that_starts_again_loses_and_doubles_nothing() -> Result<()> {
     let Some(server) = tokio::task::spawn_blocking(Mongod::start).await?? else {
         return Ok(());
     };
     let server = Arc::new(server);
     let mut shop = selling(&on(&server.uri()), 1).await?;
-    rushes(&mut shop, async |_| {
+    rushes(&mut shop, async |shop, regulars| {
+        regulars.before_a_harm(shop).await?;
+        tokio::task::block_in_place(|| server.kill())?;
+        // The origin tries again until the server is there: those that are under way wait.
+        assert!(regulars.under_way() > 0, "no order was under way");
         let server = Arc::clone(&server);
-        tokio::task::spawn_blocking(move || {
-            server.kill()?;
-            server.restart()
-        })
-        .await?
+        tokio::task::spawn_blocking(move || server.restart()).await?
     })
-    .await
+    .await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,5 +189,10 @@ async fn a_primary_that_steps_down_loses_and_doubles_nothing() -> Result<()> {
         return Ok(());
     };
     let mut shop = selling(&on(&set.uri()), 1).await?;
-    rushes(&mut shop, async |_| set.step_down().await).await
+    rushes(&mut shop, async |shop, regulars| {
+        regulars.before_a_harm(shop).await?;
+        set.step_down().await
+    })
+    .await?;
+    Ok(())
 }
