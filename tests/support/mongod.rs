@@ -31,6 +31,15 @@ pub fn shared_uri() -> Option<String> {
     server.as_ref().map(|(uri, _)| uri.clone())
 }
 
+/// What a member of a set takes over from its primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hears {
+    /// All that it writes.
+    Everything,
+    /// Nothing of it.
+    Nothing,
+}
+
 /// A server.
 pub struct Mongod {
     binary: PathBuf,
@@ -123,6 +132,18 @@ impl Mongod {
         Ok(())
     }
 
+    /// Whether it takes over what the primary of its set writes; it is one of the set all the same.
+    pub(crate) async fn hear_others(&self, what: Hears) -> Result<()> {
+        let mode = match what {
+            Hears::Everything => "off",
+            Hears::Nothing => "alwaysOn",
+        };
+        let admin = direct(&self.host()).await?.database("admin");
+        let command = doc! { "configureFailPoint": "stopReplProducer", "mode": mode };
+        admin.run_command(command).await?;
+        Ok(())
+    }
+
     async fn set_fail_point(&self, how: Document) -> Result<()> {
         let mut command = doc! { "configureFailPoint": "failCommand" };
         command.extend(how);
@@ -131,7 +152,8 @@ impl Mongod {
         Ok(())
     }
 
-    fn launch(&self) -> Result<()> {
+    /// Starts it, without a wait for anything.
+    pub(crate) fn launch(&self) -> Result<()> {
         let watch = r#""$1" --bind_ip 127.0.0.1 --port "$2" --dbpath "$3" --replSet crackers --wiredTigerCacheSizeGB 0.25 \
             --setParameter enableTestCommands=1 \
             --quiet --logpath "$3/log" --pidfilepath "$3/pid" & server=$!; while kill -0 "$4" 2>/dev/null; do sleep 0.5; done; \

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 
-use crate::mongod::{Mongod, direct};
+use crate::mongod::{Hears, Mongod, direct};
 use crate::process::PATIENCE;
 
 /// The server's code for: nobody can take over yet.
@@ -64,6 +64,39 @@ impl ReplicaSet {
             }
         }
         bail!("the primary did not step down")
+    }
+
+    /// Lets the primary go on for so long with nobody hearing what it writes, and kills it. Another takes over; then it comes
+    /// back, and gives up what only it has.
+    ///
+    /// # Errors
+    /// When nobody takes over, or it does not come back.
+    pub async fn lose_primary_unheard(&self, unheard: Duration) -> Result<()> {
+        let before = self.primary().await?;
+        let (primary, others): (Vec<_>, Vec<_>) =
+            self.0.iter().partition(|member| member.host() == before);
+        let primary = primary.first().context("no primary")?;
+        for other in &others {
+            other.hear_others(Hears::Nothing).await?;
+        }
+        tokio::time::sleep(unheard).await;
+        tokio::task::block_in_place(|| primary.kill())?;
+        for other in &others {
+            other.hear_others(Hears::Everything).await?;
+        }
+        self.primary().await?;
+        primary.launch()?;
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while Instant::now() < deadline {
+            let admin = direct(&before).await?.database("admin");
+            let hello = admin.run_command(doc! { "hello": 1 }).await;
+            let follows = |hello: Document| hello.get_bool("secondary").unwrap_or(false);
+            if hello.is_ok_and(follows) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("who was the primary does not follow the next one")
     }
 
     async fn initiate(&self) -> Result<()> {

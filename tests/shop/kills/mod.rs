@@ -7,6 +7,7 @@ mod regulars;
 mod rush;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crackers_tests::mongod::{self, Mongod};
@@ -26,6 +27,8 @@ const ENOUGH: usize = 25;
 const KILLS: usize = 3;
 /// The same, where the first ones found nobody.
 const KILLS_MAX: usize = 12;
+/// How long a primary goes on that nobody hears.
+const UNHEARD: Duration = Duration::from_millis(300);
 
 /// How many rushes each test makes.
 fn rounds() -> usize {
@@ -192,6 +195,22 @@ async fn a_primary_that_steps_down_loses_and_doubles_nothing() -> Result<()> {
     rushes(&mut shop, async |shop, regulars| {
         regulars.before_a_harm(shop).await?;
         set.step_down().await
+    })
+    .await?;
+    Ok(())
+}
+
+/// What only the primary has is lost with it: nobody may have been told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_dies_unheard_takes_no_acknowledged_order_with_it_on_mongodb() -> Result<()>
+{
+    let Some(set) = tokio::task::spawn_blocking(ReplicaSet::start).await?? else {
+        return Ok(());
+    };
+    let mut shop = selling(&on(&set.uri()), 1).await?;
+    rushes(&mut shop, async |shop, regulars| {
+        regulars.before_a_harm(shop).await?;
+        set.lose_primary_unheard(UNHEARD).await
     })
     .await?;
     Ok(())
