@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::accounts::{LoggedIn, log_in};
 use super::both_databases::on_mongodb;
+use super::inside::database;
 use super::orders::selling;
 use super::staff::Desk;
 
@@ -135,4 +136,88 @@ async fn redis_gone_means_slower_and_never_wrong_on_sqlite() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_gone_means_slower_and_never_wrong_on_mongodb() -> Result<()> {
     on_mongodb(redis_dies).await
+}
+
+/// A number that each origin counts.
+async fn counts(shop: &Stack, line: &str) -> Result<Vec<i64>> {
+    let mut all = Vec::new();
+    for url in &shop.origin_metrics_urls {
+        let text = reqwest::get(url).await?.text().await?;
+        let found = text.lines().find_map(|row| row.strip_prefix(line));
+        all.push(found.map_or(Ok(0), |count| count.trim().parse())?);
+    }
+    Ok(all)
+}
+
+/// Waits until every origin has followed all that was written so far.
+async fn all_have_heard(shop: &Stack) -> Result<()> {
+    let newest = database(shop).await?.last_sequence().await?;
+    shop.wait_for("everybody has heard of everything", async || {
+        let heard = counts(shop, "crackers_origin_outbox_changes_sequence").await?;
+        Ok(heard.iter().all(|sequence| *sequence >= newest))
+    })
+    .await
+}
+
+/// The same, and that every origin has asked Redis for it and was answered.
+async fn all_say_by_redis(shop: &Stack, who: &LoggedIn, status: u16) -> Result<()> {
+    let line = "crackers_origin_services_redis_total{outcome=\"answered\"}";
+    let before = counts(shop, line).await?;
+    all_say(shop, who, status).await?;
+    let after = counts(shop, line).await?;
+    let mut both = before.iter().zip(&after);
+    ensure!(
+        both.all(|(before, after)| before + 3 <= *after),
+        "{before:?} {after:?}"
+    );
+    Ok(())
+}
+
+/// It says nothing for a while, and then goes on with what it knew; later it knows what it knew before that, as one that was
+/// started again from its file.
+async fn redis_hangs(origin: &str) -> Result<()> {
+    let Some(redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
+        return Ok(());
+    };
+    let url = redis.url();
+    // Nothing is forgotten as long as the test takes.
+    let own = format!("{origin}services: {{redis: {{url: '{url}', session_seconds: 3600}}}}\n");
+    let shop = &selling(&own, 2).await?;
+    let meena = log_in(shop, "meena@example.in").await?;
+    let ravi = log_in(shop, "ravi@example.in").await?;
+    all_say(shop, &meena, 200).await?;
+    let names = redis.ask("KEYS *:session:*")?;
+    let names: Vec<_> = names.lines().filter(|line| line.contains(':')).collect();
+    ensure!(names.len() == 1, "not one session is kept: {names:?}");
+    ensure!(
+        redis
+            .ask(&format!("COPY {} its-file", names[0]))?
+            .contains(":1")
+    );
+
+    redis.pause()?;
+    logs_out(shop, &meena).await?;
+    all_have_heard(shop).await?;
+    redis.resume()?;
+    all_say(shop, &meena, 401).await?;
+    shop.wait_for("Redis is asked again", async || {
+        Ok(all_say_by_redis(shop, &ravi, 200).await.is_ok())
+    })
+    .await?;
+    all_say(shop, &meena, 401).await?;
+
+    let back = redis.ask(&format!("COPY its-file {} REPLACE", names[0]))?;
+    ensure!(back.contains(":1"), "{back}");
+    all_say_by_redis(shop, &meena, 401).await?;
+    logs_out(shop, &ravi).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_and_knows_the_past_lets_nobody_in_on_sqlite() -> Result<()> {
+    redis_hangs("").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_and_knows_the_past_lets_nobody_in_on_mongodb() -> Result<()> {
+    on_mongodb(redis_hangs).await
 }

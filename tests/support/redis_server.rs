@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process::{PATIENCE, free_port};
 
@@ -56,6 +57,27 @@ impl RedisServer {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Stops it where it stands: connections stay, and nobody gets an answer.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on, with all that it knew.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)?;
+        self.wait()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
     /// Starts it again, empty.
