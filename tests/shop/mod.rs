@@ -21,6 +21,7 @@ mod many;
 mod mass_assignment;
 mod operators;
 mod orders;
+mod owed;
 mod own_payments;
 mod pages;
 mod papers;

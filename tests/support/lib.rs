@@ -4,6 +4,7 @@ pub mod answer;
 pub mod bodies;
 pub mod bucket;
 pub mod careless_origin;
+pub mod doorway;
 pub mod frames;
 pub mod gated;
 pub mod gateway;

@@ -11,6 +11,8 @@ use crate::process::{PATIENCE, free_port};
 /// What a server does with mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
+    /// Takes each one.
+    Takes,
     /// Refuses the first one before it was read, as servers do with strangers, and takes the others.
     RefusesTheFirst,
     /// Reads each one whole and refuses it then, for now.
@@ -113,7 +115,7 @@ fn talk(mut connection: TcpStream, is_refused: bool, habit: Habit) -> Option<Str
                 }
                 match habit {
                     Habit::ReadsAndRefuses => say("451 come back later")?,
-                    Habit::RefusesTheFirst | Habit::SaysNothing => say("250 taken")?,
+                    Habit::Takes | Habit::RefusesTheFirst | Habit::SaysNothing => say("250 taken")?,
                 }
             }
             Some("QUIT") => {
