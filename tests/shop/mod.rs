@@ -5,6 +5,7 @@ mod accounts;
 mod after_all;
 mod asking;
 mod both_databases;
+mod broken_exports;
 mod carts;
 mod combos;
 mod content_types;
