@@ -1,80 +1,21 @@
 //! The power fails at any moment of a rush on SQLite: every order acknowledged before is there, and stock is its ledger.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::path::Path;
+mod shop;
 
-use crackers_origin::commerce::orders::Placed;
-use crackers_origin::commerce::seed;
-use crackers_origin::commerce::stock::StockAdjustment;
-use crackers_origin::database::settings::Config;
-use crackers_origin::database::{Database, Replace};
+use crackers_origin::database::Database;
 use crackers_power_cut::journal::{Event, Unsynced, lay};
 use crackers_power_cut::recorder;
-use jiff::Timestamp;
 
-const STOCK: i64 = 100_000;
-const AT: Timestamp = Timestamp::UNIX_EPOCH;
+use self::shop::{STOCK, rush, settings, shop};
 
-fn settings(folder: &Path) -> Config {
-    let whole: crackers_origin::config::Config =
-        serde_yaml::from_str(crackers_origin::config::DEFAULTS).unwrap();
-    let mut config = whole.database;
-    config.sqlite.file = folder.join("shop.sqlite");
-    // Often enough that checkpoints are cut, too.
-    config.sqlite.checkpoint_pages = 500;
-    config
-}
+const BUYERS: usize = 8;
 
 fn number_named(name: &str, or: usize) -> usize {
     std::env::var(name)
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(or)
-}
-
-/// A shop with much of one product; the product's id.
-async fn shop(folder: &Path) -> (Database, String) {
-    let database = Database::open(&settings(folder)).await.unwrap();
-    let made = seed::catalogue(20, 1, || ());
-    database
-        .write_catalogue(&made.batch, Replace::Nothing, AT)
-        .await
-        .unwrap();
-    let sellable = made
-        .batch
-        .products
-        .iter()
-        .find(|(product, _, _)| !product.restricted);
-    let id = sellable.unwrap().0.id.clone();
-    database
-        .adjust_stock(&id, StockAdjustment::To(STOCK), "test", AT)
-        .await
-        .unwrap();
-    (database, id)
-}
-
-/// Eight buyers order at once until there are so many orders, each acknowledged when it is answered.
-async fn rush(database: &Database, product: &str, orders: usize) {
-    let buyers: Vec<_> = (0..8)
-        .map(|_| {
-            let (database, product) = (database.clone(), product.to_owned());
-            tokio::spawn(async move {
-                for _ in 0..orders / 8 {
-                    match database
-                        .place_order(&seed::orders::order_of(&[(&product, 2)], AT))
-                        .await
-                        .unwrap()
-                    {
-                        Placed::New(order) => recorder::acknowledged(order.number),
-                        other => panic!("not placed: {other:?}"),
-                    }
-                }
-            })
-        })
-        .collect();
-    for buyer in buyers {
-        buyer.await.unwrap();
-    }
 }
 
 /// Opens what a cut left with the real code, and looks for everything that was promised before it.
@@ -144,6 +85,7 @@ async fn a_power_cut_at_any_moment_loses_no_acknowledged_order() {
     rush(
         &database,
         &product,
+        BUYERS,
         number_named("CRACKERS_CUT_ORDERS", 800),
     )
     .await;
