@@ -5,6 +5,8 @@
 mod abandoned;
 #[path = "database_contract/basis.rs"]
 mod basis;
+#[path = "database_contract/batches.rs"]
+mod batches;
 #[path = "database_contract/catalogue.rs"]
 mod catalogue;
 #[path = "database_contract/codes.rs"]
