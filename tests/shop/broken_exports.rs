@@ -19,17 +19,17 @@ use super::staff::Desk;
 
 /// Orders of one page of an export, which nobody sees.
 const PAGE: usize = 100;
-const PAGES: usize = 12;
-/// In each order: all of them are more than what lies between three programs of one machine.
-const ADDRESS_BYTES: usize = 40 * 1024;
+const PAGES: usize = 6;
+/// What is read of an export before its database dies: less than a page.
+const FIRST_BYTES: usize = 4096;
 
-/// Puts orders into the database, each with more of an address than the shop itself takes.
-async fn placed(shop: &Stack) -> Result<()> {
+/// Puts orders into the database, with addresses of so many bytes.
+async fn placed(shop: &Stack, address_bytes: usize) -> Result<()> {
     let product = stocked(shop, 100_000).await?;
     let database = database(shop).await?;
     let place = async || {
         let mut order = order_of(&[(text(&product, "/id")?, 1)], Timestamp::now());
-        order.address.line1 = "x".repeat(ADDRESS_BYTES);
+        order.address.line1 = "x".repeat(address_bytes);
         let placed = database.place_order(&order).await?;
         ensure!(matches!(placed, Placed::New(_)), "{placed:?}");
         anyhow::Ok(())
@@ -41,10 +41,10 @@ async fn placed(shop: &Stack) -> Result<()> {
 }
 
 /// Asks for all orders, and takes them no faster than they are read.
-fn begin(desk: &Desk<'_>) -> Result<TcpStream> {
+fn begin(desk: &Desk<'_>, port: u16) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_recv_buffer_size(64 * 1024)?;
-    let address = SocketAddr::from(([127, 0, 0, 1], desk.shop.port));
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
     socket.connect(&address.into())?;
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -69,12 +69,11 @@ fn rest(mut stream: TcpStream) -> Result<Vec<u8>> {
     }
 }
 
-async fn breaks_off(shop: &Stack, harm: impl FnOnce() -> Result<()>) -> Result<()> {
-    placed(shop).await?;
-    let desk = Desk::open(shop).await?;
+/// Asks at a port, that of the edge or of the origin.
+fn breaks_off(desk: &Desk<'_>, port: u16, harm: impl FnOnce() -> Result<()>) -> Result<()> {
     let came = tokio::task::block_in_place(|| {
-        let mut stream = begin(&desk)?;
-        let mut first = vec![0; 2 * ADDRESS_BYTES];
+        let mut stream = begin(desk, port)?;
+        let mut first = vec![0; FIRST_BYTES];
         stream.read_exact(&mut first)?;
         harm()?;
         let came = [first, rest(stream)?].concat();
@@ -91,7 +90,7 @@ async fn breaks_off(shop: &Stack, harm: impl FnOnce() -> Result<()>) -> Result<(
         "a clean end after {}",
         body.len()
     );
-    let log = shop.origins[0].log();
+    let log = desk.shop.origins[0].log();
     assert!(log.contains("an export broke off"), "{log}");
     Ok(())
 }
@@ -114,16 +113,31 @@ fn spoil(shop: &Stack) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_breaks_off_where_the_file_is_spoilt_on_sqlite() -> Result<()> {
     let shop = &selling("", 1).await?;
-    breaks_off(shop, || spoil(shop)).await
+    // All of them are more than what lies between two programs of one machine.
+    placed(shop, 40 * 1024).await?;
+    let desk = Desk::open(shop).await?;
+    breaks_off(&desk, shop.origin_ports[0], || spoil(shop))
 }
+
+/// Nobody else asks for orders.
+const QUIET: &str =
+    "outbox: {mail_interval_ms: 86400000}\ncommerce: {expiry_interval_ms: 86400000}\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_breaks_off_where_the_server_dies_on_mongodb() -> Result<()> {
     let Some(server) = tokio::task::spawn_blocking(Mongod::start).await?? else {
         return Ok(());
     };
-    let shop = &selling(&on(&server.uri()), 1).await?;
-    breaks_off(shop, || server.kill()).await?;
+    let own = format!("{}{QUIET}", on(&server.uri()));
+    let shop = &selling(&own, 1).await?;
+    placed(shop, 100).await?;
+    let desk = Desk::open(shop).await?;
+    let own: serde_yaml::Value = serde_yaml::from_str(&own)?;
+    let name = own["database"]["mongodb"]["database"].as_str();
+    let orders = format!("{}.orders", name.context("no database")?);
+    // The first page comes, the second one is asked for.
+    server.hold_finds_after(1, &orders).await?;
+    breaks_off(&desk, shop.port, || server.kill())?;
     tokio::task::spawn_blocking(move || drop(server)).await?;
     Ok(())
 }

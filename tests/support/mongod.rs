@@ -121,6 +121,22 @@ impl Mongod {
         self.set_fail_point(doc! { "mode": "off" }).await
     }
 
+    /// Answers so many more finds in a collection (`database.collection`), and holds up those that come after them for longer
+    /// than any test takes.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn hold_finds_after(&self, finds: i32, collection: &str) -> Result<()> {
+        let data = doc! {
+            "failCommands": ["find"],
+            "namespace": collection,
+            "blockConnection": true,
+            "blockTimeMS": 600_000,
+        };
+        self.set_fail_point(doc! { "mode": { "skip": finds }, "data": data })
+            .await
+    }
+
     /// From now on every question that names a longest time takes longer.
     ///
     /// # Errors
