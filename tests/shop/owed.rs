@@ -86,7 +86,11 @@ async fn word_of_a_price_outlives_its_origin(origin: &str) -> Result<()> {
     let own = format!("{origin}outbox: {{purge_backoff_max_ms: 500, edges: [{edge}]}}\n");
     let product = for_sale(&shop).await?;
     die_and_return(&mut shop, &own)?;
-    let lag = "crackers_origin_outbox_purge_lag ";
+    let lag = format!(
+        "crackers_origin_outbox_purge_lag{{edge=\"http://127.0.0.1:{}\"}} ",
+        doorway.port
+    );
+    let lag = lag.as_str();
     let told = "crackers_origin_outbox_purges_total{outcome=\"sent\"} ";
     let untold = "crackers_origin_outbox_purges_total{outcome=\"failed\"} ";
     let (path, sku) = (
@@ -114,7 +118,7 @@ async fn word_of_a_price_outlives_its_origin(origin: &str) -> Result<()> {
     doorway.shut().await;
     shop.command(&["product", "set-price", sku, "98765"])?;
     shop.wait_for("the edge cannot be told", async || {
-        Ok(count(&shop, untold).await? > 0)
+        Ok(count(&shop, untold).await? > 0 && count(&shop, lag).await? > 0)
     })
     .await?;
     assert_eq!(price(&shop).await?, before, "who has told the edge?");

@@ -16,15 +16,17 @@ pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<boo
     let link = EdgeLink::new(edge, Duration::from_millis(config.purge_timeout_ms));
     let shortest = Duration::from_millis(config.poll_interval_ms);
     let longest = Duration::from_millis(config.purge_backoff_max_ms).max(shortest);
-    let (mut pause, mut told) = (shortest, None);
+    let (mut pause, mut told, mut heard) = (shortest, None, 0);
     let mut woken = app.woken.subscribe();
+    let lag = app.metrics.purge_lag.with_label_values(&[&link.edge.url]);
     loop {
         match tell(&app, &link, told).await {
             Ok(sequence) => {
                 if told.is_none() {
                     tracing::info!(edge = %link.edge.url, sequence, "the edge is told of changes");
                 }
-                (pause, told) = (shortest, Some(sequence));
+                (pause, told, heard) = (shortest, Some(sequence), sequence);
+                lag.set(0);
             }
             Err(error) => {
                 if told.is_some() || pause == shortest {
@@ -32,6 +34,9 @@ pub(super) async fn run(app: Arc<App>, edge: Edge, mut stop: watch::Receiver<boo
                 }
                 app.metrics.purges.with_label_values(&["failed"]).inc();
                 (pause, told) = ((pause * 2).min(longest), None);
+                if let Ok(newest) = app.database.last_sequence().await {
+                    lag.set((newest - heard).max(0));
+                }
             }
         }
         // Whoever does not answer is not asked more often because others write.
@@ -70,7 +75,6 @@ async fn tell(app: &App, link: &EdgeLink, told: Option<i64>) -> anyhow::Result<i
         }
     };
     let newest = app.database.last_sequence().await?;
-    app.metrics.purge_lag.set((newest - sequence).max(0));
     if sequence < 0 || sequence > newest {
         // A new edge or another database: it forgets all it has and starts here.
         link.purge(&Purge {

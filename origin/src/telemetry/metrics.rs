@@ -1,8 +1,8 @@
 //! The numbers that Prometheus asks for.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -65,8 +65,8 @@ pub struct Metrics {
     pub refunds: IntCounterVec,
     /// Old private files that nothing names, by outcome (`removed`, `failed`).
     pub stray_files: IntCounterVec,
-    /// Entries between the sequence and what the slowest edge has applied.
-    pub purge_lag: IntGauge,
+    /// Entries between the sequence and what each edge is known to have applied, by its address.
+    pub purge_lag: IntGaugeVec,
     /// Products in the search index.
     pub search_products: IntGauge,
     /// Products and combos in memory for pricing.
@@ -228,7 +228,13 @@ impl Metrics {
                 "Purge messages",
                 &["outcome"],
             ),
-            purge_lag: gauge("crackers_origin_outbox_purge_lag", "Changes not yet purged"),
+            purge_lag: registered!(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("crackers_origin_outbox_purge_lag", "Changes not yet purged"),
+                    &["edge"]
+                )
+            ),
             search_products: gauge(
                 "crackers_origin_commerce_search_products",
                 "Indexed products",
@@ -286,6 +292,7 @@ mod tests {
             .limits_used_up
             .with_label_values(&["codes", "redis"])
             .inc();
+        metrics.purge_lag.with_label_values(&["e"]).set(0);
         metrics.purges.with_label_values(&["sent"]).inc();
         metrics.stray_files.with_label_values(&["removed"]).inc();
         metrics

@@ -40,8 +40,9 @@ use super::{Answer, DatabaseError, PoolUse};
 /// program's transaction lies about ([`abandoned`]).
 const TRIED_FOR: Duration = Duration::from_secs(10);
 
-/// A commit of unknown result is asked for again so often.
-const COMMITS_MAX: u32 = 20;
+/// A commit of unknown result is asked for again for so long: twice what a replica set usually takes to find another primary. Whoever
+/// waits behind it is told to come back then.
+const COMMITTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Conflicts after which it is looked whether a program died in the middle of a transaction.
 const CONFLICTS_BEFORE_A_LOOK: u32 = 5;
@@ -232,15 +233,22 @@ impl Mongo {
 
 /// Commits; where the result is unknown, asking again gives it.
 async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
-    for attempt in 0.. {
-        match session.commit_transaction().await {
-            Err(error)
-                if attempt < COMMITS_MAX
-                    && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
-            result => return Ok(result?),
+    let asking = async {
+        loop {
+            match session.commit_transaction().await {
+                Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {
+                    // Some are told at once.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                result => return Ok(result?),
+            }
         }
-    }
-    Ok(())
+    };
+    let asked = tokio::time::timeout(COMMITTED_WITHIN, asking).await;
+    asked.unwrap_or_else(|_| {
+        let unknown = "whether a commit was made is not known".to_owned();
+        Err(Failure::Known(DatabaseError::Unavailable(unknown)))
+    })
 }
 
 fn milliseconds(duration: Duration) -> u64 {
