@@ -13,30 +13,21 @@ use crate::commerce::mailed_code;
 use crate::commerce::records::{Stored, Writes};
 use crate::database::{Answer, DatabaseError};
 
-/// Mails that are looked for at once.
-const AT_ONCE: u32 = 100;
-
 /// Looks until asked to stop.
 pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let interval = Duration::from_millis(app.config.outbox.mail_interval_ms);
-    let mut pause = interval;
+    let pause = Duration::from_millis(app.config.outbox.mail_interval_ms);
     while still_running(&mut stop, pause).await {
-        pause = match look(&app).await {
-            // A rush of orders owes more than one look finds.
-            Ok(true) => Duration::ZERO,
-            Ok(false) => interval,
-            Err(error) => {
-                tracing::error!(%error, "mails that are owed cannot be sent");
-                interval
-            }
-        };
+        if let Err(error) = look(&app).await {
+            tracing::error!(%error, "mails that are owed cannot be sent");
+        }
     }
 }
 
-/// Sends what is due, several at once; whether there may be more.
-async fn look(app: &App) -> Answer<bool> {
-    let due = app.database.due::<Mail>(app.clock.now(), AT_ONCE).await?;
-    let is_full = due.len() == AT_ONCE as usize;
+/// Sends what is due, several at once. In a rush there is more than one look takes: the rest waits, so that the database is
+/// there for orders first; mails with a code stand before all others.
+async fn look(app: &App) -> Answer<()> {
+    let most = app.config.outbox.mails_per_look;
+    let due = app.database.due::<Mail>(app.clock.now(), most).await?;
     let sending = futures_util::stream::iter(due).map(|mail| send(app, mail));
     let mut sent = sending.buffer_unordered(app.config.outbox.mails_at_once);
     while let Some(sent) = sent.next().await {
@@ -46,7 +37,7 @@ async fn look(app: &App) -> Answer<bool> {
             done => done?,
         }
     }
-    Ok(is_full)
+    Ok(())
 }
 
 async fn send(app: &App, mut mail: Stored<Mail>) -> Answer<()> {

@@ -41,6 +41,8 @@ pub struct Config {
     pub changes_at_once: u32,
     /// How often mails that are owed are looked for, in milliseconds.
     pub mail_interval_ms: u64,
+    /// Mails that one origin takes on at each look.
+    pub mails_per_look: u32,
     /// Mails that one origin hands to the mail server at once.
     pub mails_at_once: usize,
     /// The edges that are told what went stale.
@@ -67,6 +69,7 @@ impl Config {
         for (key, value) in [
             ("poll_interval_ms", self.poll_interval_ms),
             ("mail_interval_ms", self.mail_interval_ms),
+            ("mails_per_look", u64::from(self.mails_per_look)),
             ("changes_at_once", u64::from(self.changes_at_once)),
             ("purge_timeout_ms", self.purge_timeout_ms),
             ("purge_backoff_max_ms", self.purge_backoff_max_ms),
