@@ -113,6 +113,25 @@ impl App {
         })
     }
 
+    /// One on an empty file in a folder, with settings changed, whose clock stands at the epoch until it is moved.
+    #[cfg(test)]
+    pub(crate) async fn in_folder(
+        folder: &std::path::Path,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut config: Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        config.database.sqlite.file = folder.join("shop.sqlite");
+        config.api.session_keys_file = folder.join("session.keys");
+        change(&mut config);
+        let database = Database::open(&config.database).await.unwrap();
+        Self::new(
+            Arc::new(config),
+            database,
+            Clock::manual(Timestamp::UNIX_EPOCH),
+        )
+        .unwrap()
+    }
+
     /// The shop's settings: from memory while changes are followed, else from the database. `None` before the first seed.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use crackers_tests::bodies::{JsonRoute, json_routes};
 use crackers_tests::gateway::Gateway;
-use crackers_tests::stack::Answer;
+use crackers_tests::stack::{Answer, Stack};
 use serde_json::{Value, json};
 
 use super::orders::selling;
@@ -33,6 +33,14 @@ const NO_JSON: &[Said] = &[
 /// What is, however it is written.
 const JSON: Said = &[("content-type", "Application/JSON; charset=utf-8")];
 
+/// The routes that take JSON. The gateway's own words are believed for their signature, whatever they are called.
+async fn routes(shop: &Stack) -> Result<Vec<JsonRoute>> {
+    let description = shop.get("/api/openapi.json").await?.json()?;
+    let mut routes = json_routes(&description)?;
+    routes.retain(|route| route.template != "/api/payments/webhook");
+    Ok(routes)
+}
+
 /// A body that fits, of which this is said.
 async fn sent(scene: &Scene<'_>, route: &JsonRoute, said: Said) -> Result<Answer> {
     let fields = [&scene.fields_for(&route.permission), said].concat();
@@ -48,10 +56,7 @@ async fn a_route_for_json_takes_it_as_json_and_as_nothing_else() -> Result<()> {
     let gateway = Gateway::start().await?;
     let shop = &selling(&gateway.settings(""), 1).await?;
     let scene = Scene::set(shop).await?;
-    let description = shop.get("/api/openapi.json").await?.json()?;
-    let mut routes = json_routes(&description)?;
-    // The gateway's own words are believed for their signature, whatever they are called.
-    routes.retain(|route| route.template != "/api/payments/webhook");
+    let routes = routes(shop).await?;
     let before = scene.shown().await?;
     let (mut tried, mut wrong) = (0, Vec::new());
     for route in &routes {
@@ -67,9 +72,7 @@ async fn a_route_for_json_takes_it_as_json_and_as_nothing_else() -> Result<()> {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(tried > 300, "only {tried} were tried");
-    for (path, after) in scene.shown().await? {
-        assert_eq!(before[path], after, "{path}");
-    }
+    scene.still_shows(&before).await?;
     // Not that they take nothing at all.
     for route in &routes {
         let taken = sent(&scene, route, JSON).await?;
@@ -95,9 +98,7 @@ async fn a_list_is_no_object_whatever_is_in_it() -> Result<()> {
     let gateway = Gateway::start().await?;
     let shop = &selling(&gateway.settings(""), 1).await?;
     let scene = Scene::set(shop).await?;
-    let description = shop.get("/api/openapi.json").await?.json()?;
-    let mut routes = json_routes(&description)?;
-    routes.retain(|route| route.template != "/api/payments/webhook");
+    let routes = routes(shop).await?;
     let before = scene.shown().await?;
     let (mut tried, mut wrong) = (0, Vec::new());
     for mut route in routes {
@@ -120,9 +121,7 @@ async fn a_list_is_no_object_whatever_is_in_it() -> Result<()> {
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(tried > 60, "only {tried} were tried");
-    for (path, after) in scene.shown().await? {
-        assert_eq!(before[path], after, "{path}");
-    }
+    scene.still_shows(&before).await?;
     Ok(())
 }
 

@@ -41,14 +41,22 @@ fn codes_for_meena(shop: &Stack) -> Result<usize> {
         .count())
 }
 
-async fn limits_hold(database: &str) -> Result<()> {
-    let Some(mut redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
-        return Ok(());
+/// A shop of the owner's with two origins that share a Redis; none where there is no Redis.
+async fn with_redis(database: &str) -> Result<Option<(RedisServer, Stack)>> {
+    let Some(redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
+        return Ok(None);
     };
     let url = redis.url();
     let own = format!("{database}services: {{redis: {{url: '{url}'}}}}\n");
     let shop = selling(&own, 2).await?;
     shop.command_with(PASSWORD, &["admin", "create", OWNER])?;
+    Ok(Some((redis, shop)))
+}
+
+async fn limits_hold(database: &str) -> Result<()> {
+    let Some((mut redis, shop)) = with_redis(database).await? else {
+        return Ok(());
+    };
     // Four wrong ones, of which Redis forgets two and has never seen two.
     assert_eq!(tried(&shop, "a wrong password").await?, [401, 401]);
     redis.ask("FLUSHALL")?;
@@ -91,13 +99,9 @@ async fn refused(shop: &Stack, origin: usize, limit: &str) -> Result<[u64; 2]> {
 }
 
 async fn used_up_is_known_to_all(database: &str) -> Result<()> {
-    let Some(mut redis) = tokio::task::spawn_blocking(RedisServer::start).await?? else {
+    let Some((mut redis, shop)) = with_redis(database).await? else {
         return Ok(());
     };
-    let url = redis.url();
-    let own = format!("{database}services: {{redis: {{url: '{url}'}}}}\n");
-    let shop = selling(&own, 2).await?;
-    shop.command_with(PASSWORD, &["admin", "create", OWNER])?;
     // The first origin hears of the last code, and of the last wrong log-in from an address.
     for _ in 0..5 {
         let wanted = json!({ "email": MEENA });

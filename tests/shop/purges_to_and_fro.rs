@@ -101,9 +101,7 @@ impl<'a> Scene<'a> {
 
     /// Writes as whoever saw it as it is now.
     async fn put(&self, method: &str, path: &str, body: &Value) -> Result<()> {
-        let seen = self.desk.ask("GET", path, None, "").await?;
-        let etag = seen.field("etag");
-        let put = self.desk.ask(method, path, Some(body), etag).await?;
+        let put = self.desk.change(method, path, Some(body)).await?;
         ensure!(put.status == 200, "{path}: {}", put.json()?);
         Ok(())
     }

@@ -30,9 +30,7 @@ impl Trade<'_> {
     /// Changes settings; the public sees them where these pointers say.
     async fn set(&self, change: Value, shown: &[(&str, Value)]) -> Result<()> {
         let (desk, path) = (self.desk, "/api/admin/shop");
-        let seen = desk.ask("GET", path, None, "").await?;
-        let etag = seen.field("etag");
-        let changed = desk.ask("PATCH", path, Some(&change), etag).await?;
+        let changed = desk.change("PATCH", path, Some(&change)).await?;
         assert_eq!(changed.status, 200, "{change}: {}", changed.json()?);
         let shows = |seen: &Value| {
             let mut shown = shown.iter();

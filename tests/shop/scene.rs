@@ -76,6 +76,14 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
+    /// Nothing of what was shown before has changed.
+    pub(super) async fn still_shows(&self, before: &BTreeMap<&str, Value>) -> Result<()> {
+        for (path, after) in self.shown().await? {
+            assert_eq!(before[path], after, "{path}");
+        }
+        Ok(())
+    }
+
     /// All that could have been changed.
     pub(super) async fn shown(&self) -> Result<BTreeMap<&'static str, Value>> {
         let mut shown = BTreeMap::new();

@@ -50,6 +50,17 @@ impl<'a> Desk<'a> {
         answer.json()
     }
 
+    /// Changes something that it is decided on as it stands now.
+    pub(super) async fn change(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
+        let seen = self.ask("GET", path, None, "").await?;
+        self.ask(method, path, body, seen.field("etag")).await
+    }
+
     pub(super) async fn post(&self, path: &str, body: Value) -> Result<Answer> {
         self.ask("POST", path, Some(&body), "").await
     }

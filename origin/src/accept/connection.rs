@@ -155,16 +155,9 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::database::Database;
 
     async fn an_app(folder: &std::path::Path) -> Arc<App> {
-        let mut config: crate::config::Config =
-            serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
-        config.database.sqlite.file = folder.join("shop.sqlite");
-        config.api.session_keys_file = folder.join("session.keys");
-        let database = Database::open(&config.database).await.unwrap();
-        let clock = crackers_shared::clock::Clock::system();
-        Arc::new(App::new(Arc::new(config), database, clock).unwrap())
+        Arc::new(App::in_folder(folder, |_| ()).await)
     }
 
     /// Panics where it is asked to, before anything and after a while; answers everything else.

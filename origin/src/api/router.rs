@@ -199,25 +199,12 @@ async fn dispatch(
 
 #[cfg(test)]
 mod tests {
-    use crackers_shared::clock::Clock;
     use crackers_shared::session_cookie::{CUSTOMER_COOKIE, STAFF_COOKIE};
-    use jiff::Timestamp;
 
     use super::*;
     use crate::commerce::accounts::{Session, Subject};
     use crate::commerce::records::Writes;
     use crate::commerce::staff::{Role, StaffMember};
-    use crate::config::{Config, DEFAULTS};
-    use crate::database::Database;
-
-    async fn an_app(folder: &std::path::Path) -> App {
-        let mut config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
-        config.database.sqlite.file = folder.join("shop.sqlite");
-        config.api.session_keys_file = folder.join("session.keys");
-        let database = Database::open(&config.database).await.unwrap();
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        App::new(Arc::new(config), database, clock).unwrap()
-    }
 
     /// What the browser of somebody who has logged in sends.
     async fn logged_in(app: &App, cookie: &str, subject: Subject) -> HeaderMap {
@@ -253,7 +240,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn who_may_use_a_route_is_that_of_the_snapshot() {
         let folder = tempfile::tempdir().unwrap();
-        let app = an_app(folder.path()).await;
+        let app = App::in_folder(folder.path(), |_| ()).await;
         let everybody = everybody(&app).await;
         let mut table = BTreeMap::new();
         for route in routes() {

@@ -62,30 +62,18 @@ async fn products(app: &App) -> Answer<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use crackers_shared::clock::Clock;
-    use jiff::Timestamp;
-
     use super::*;
     use crate::commerce::mail::Mail;
     use crate::commerce::seed;
     use crate::commerce::stock::StockAdjustment;
-    use crate::config::{Config, DEFAULTS};
-    use crate::database::{Database, Replace};
+    use crate::database::Replace;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn who_is_further_behind_than_changes_are_kept_is_told_all_the_same_and_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
-        config.database.sqlite.file = folder.path().join("shop.sqlite");
-        config.api.session_keys_file = folder.path().join("session.keys");
-        config.database.changes_kept = 5;
-        let database = Database::open(&config.database).await.unwrap();
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        let app = App::new(Arc::new(config), database, clock.clone()).unwrap();
+        let app = App::in_folder(folder.path(), |config| config.database.changes_kept = 5).await;
         let made = seed::catalogue(150, 1, || ()).batch;
-        let (database, at) = (&app.database, clock.now());
+        let (database, at) = (&app.database, app.clock.now());
         let written = database.write_catalogue(&made, Replace::Nothing, at);
         written.await.unwrap();
         order_mails::begin(&app).await.unwrap();

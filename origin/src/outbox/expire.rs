@@ -63,24 +63,16 @@ async fn look(app: &App) -> Result<bool, DatabaseError> {
 
 #[cfg(test)]
 mod tests {
-    use crackers_shared::clock::Clock;
-    use jiff::Timestamp;
-
     use super::*;
     use crate::commerce::orders::{NewOrder, Placed};
     use crate::commerce::seed;
-    use crate::config::{Config, DEFAULTS};
-    use crate::database::{Database, Replace};
+    use crate::database::Replace;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_key_of_an_order_is_known_for_a_day() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
-        config.database.sqlite.file = folder.path().join("shop.sqlite");
-        config.api.session_keys_file = folder.path().join("session.keys");
-        let database = Database::open(&config.database).await.unwrap();
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        let app = App::new(Arc::new(config), database, clock.clone()).unwrap();
+        let app = App::in_folder(folder.path(), |_| ()).await;
+        let clock = app.clock.clone();
         let made = seed::catalogue(150, 1, || ()).batch;
         let written = app
             .database
