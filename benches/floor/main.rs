@@ -1,8 +1,8 @@
 //! Two ends of a connection that do next to nothing.
 //!
 //! `crackers-floor serve PORT FILE` answers every request head with the bytes of FILE, unread and uncounted: what the system
-//! calls alone cost. `crackers-floor hold PORT COUNT PATH` opens COUNT connections, asks each for PATH once, says `ready` and
-//! keeps them open until its standard input ends. `crackers-floor connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed` has CLIENTS
+//! calls alone cost. `crackers-floor hold PORT COUNT PATH [FIELD]` opens COUNT connections, asks each for PATH once, with this
+//! field line, says `ready` and keeps them open until its standard input ends. `crackers-floor connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed` has CLIENTS
 //! that make one TLS connection after the other for SECONDS and ask each for PATH once, and says how many there were and the
 //! 99th percentile of their milliseconds.
 
@@ -20,7 +20,12 @@ async fn main() -> anyhow::Result<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", port, file] => serve(port.parse()?, std::fs::read(file)?).await,
-        ["hold", port, count, path] => Box::pin(hold(port.parse()?, count.parse()?, path)).await,
+        ["hold", port, count, path] => {
+            Box::pin(hold(port.parse()?, count.parse()?, path, None)).await
+        }
+        ["hold", port, count, path, field] => {
+            Box::pin(hold(port.parse()?, count.parse()?, path, Some(field))).await
+        }
         ["connect", port, certificate, clients, seconds, path, kind] => {
             let clients = clients.parse()?;
             let limit = Duration::from_secs(seconds.parse()?);
@@ -33,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
             connect::run(target, &certificate, clients, limit).await
         }
         _ => bail!(
-            "usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH | connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed"
+            "usage: crackers-floor serve PORT FILE | hold PORT COUNT PATH [FIELD] | connect PORT CERTIFICATE CLIENTS SECONDS PATH full|resumed"
         ),
     }
 }
@@ -70,8 +75,10 @@ fn is_open(stream: &TcpStream) -> bool {
     }
 }
 
-async fn hold(port: u16, count: usize, path: &str) -> anyhow::Result<()> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nAccept-Encoding: identity\r\n\r\n");
+async fn hold(port: u16, count: usize, path: &str, field: Option<&str>) -> anyhow::Result<()> {
+    let field = field.map(|field| format!("{field}\r\n"));
+    let fields = format!("Accept-Encoding: identity\r\n{}", field.unwrap_or_default());
+    let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\n{fields}\r\n");
     let mut held = Vec::with_capacity(count);
     for number in 0..count {
         let connected = TcpStream::connect(("127.0.0.1", port)).await;

@@ -114,3 +114,23 @@ fn the_field_for_caches_is_taken_off_unless_a_further_cdn_is_there_to_read_it() 
     }
     Ok(())
 }
+
+const OLD: &str = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nCDN-Cache-Control: max-age=100000\r\nAge: 1000\r\n\
+    Content-Length: 1\r\nConnection: close\r\n\r\nx";
+
+#[test]
+fn a_stored_answer_says_how_old_it_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_edge, port) = lone_edge(folder.path(), raw_origin(OLD)?)?;
+    assert_eq!(ask(port, &[""])?.0, [200]);
+    for way in ["", "Connection: keep-alive, x-slow\r\n"] {
+        let (_, answers) = ask(port, &[way])?;
+        let small = answers.to_lowercase();
+        assert!(small.contains("cache-status: crackers; hit"), "{answers}");
+        let age = small.split("\r\nage: ").nth(1).unwrap_or_default();
+        let age: u32 = age.split('\r').next().unwrap_or_default().parse()?;
+        // As old as it came, and what has passed since then.
+        assert!((1000..2000).contains(&age), "{answers}");
+    }
+    Ok(())
+}

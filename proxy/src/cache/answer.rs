@@ -187,7 +187,7 @@ impl Cache {
                 (Answer::Stored(entry), status)
             }
             (Shared::Failed(error), own) => {
-                let own = own.filter(|fetched| client::is_for(ask.headers, fetched));
+                let own = own.filter(|fetched| self.is_for(ask.headers, fetched));
                 let (answer, detail) = self.after_failure(stored, error, own);
                 (
                     answer,
@@ -196,7 +196,7 @@ impl Cache {
                     }),
                 )
             }
-            (Shared::Unshared, Some(fetched)) if client::is_for(ask.headers, &fetched) => {
+            (Shared::Unshared, Some(fetched)) if self.is_for(ask.headers, &fetched) => {
                 self.count("not_stored");
                 (Answer::Direct(fetched), format!("crackers; {why}"))
             }

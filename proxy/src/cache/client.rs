@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Cache;
 use super::fetch::Fetched;
+use super::vary;
 use crate::respond::negotiation::{entity_tags, unmark};
 
 /// Whether the client wants a stored answer or none (RFC 9111 5.2.1.7).
@@ -24,13 +25,14 @@ fn says(request: &HeaderMap, directive: &str) -> bool {
         .any(|said| said.trim().eq_ignore_ascii_case(directive))
 }
 
-/// Whether an answer that cannot be shared, fetched without anything of the client's own, is the one that this client
-/// would have got: not when a cookie or a field that the answer varies by could have made it another one.
-pub(super) fn is_for(request: &HeaderMap, fetched: &Fetched) -> bool {
-    !request.contains_key(header::COOKIE) && !fetched.headers.contains_key(header::VARY)
-}
-
 impl Cache {
+    /// Whether an answer that cannot be shared, fetched without anything of the client's own but the fields of `cache.vary`, is the
+    /// one that this client would have got: not when a cookie or another field that it varies by could have made it another one.
+    pub(super) fn is_for(&self, request: &HeaderMap, fetched: &Fetched) -> bool {
+        let suits = vary::names(&fetched.headers, &self.vary).is_some();
+        suits && !request.contains_key(header::COOKIE)
+    }
+
     /// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.
     pub fn fetch_fields(&self, client: &HeaderMap) -> HeaderMap {
         let mut fields = HeaderMap::new();

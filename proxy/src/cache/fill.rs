@@ -238,9 +238,9 @@ impl Cache {
 
     fn jittered(&self, lifetime: Lifetime) -> Lifetime {
         let [dice] = request_id::random::<1>();
-        let cut = u32::from(self.config.jitter_percent) * u32::from(dice) / 255;
+        let cut = u32::from(self.config.jitter_percent) * u32::from(dice);
         Lifetime {
-            fresh: lifetime.fresh - lifetime.fresh * cut / 100,
+            fresh: lifetime.fresh - lifetime.fresh * cut / (100 * 255),
             ..lifetime
         }
     }

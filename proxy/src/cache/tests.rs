@@ -1,9 +1,10 @@
+mod keeping;
 mod law;
 mod purging;
 mod sharing;
 mod variants;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -26,6 +27,8 @@ struct Scripted {
     gate: Semaphore,
     answer: Mutex<Result<Said<String>, FetchError>>,
     conditional: AtomicUsize,
+    /// Whether its bodies break off.
+    breaks_off: AtomicBool,
 }
 
 impl Fetch for Scripted {
@@ -60,7 +63,9 @@ impl Fetch for Scripted {
             } else {
                 Bytes::from(body)
             };
-            let body = futures_util::stream::once(std::future::ready(Ok(part)));
+            let end = FetchError::Broken("the answer ended before its end".to_owned());
+            let end = self.breaks_off.load(Ordering::SeqCst).then_some(Err(end));
+            let body = futures_util::stream::iter([Ok(part)].into_iter().chain(end));
             Ok(Fetched {
                 status,
                 headers,
@@ -77,6 +82,11 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    jittering(0)
+}
+
+/// Where lifetimes are cut by so much at the most.
+fn jittering(jitter_percent: u8) -> Bench {
     let origin = Arc::new(Scripted {
         calls: AtomicUsize::new(0),
         gate: Semaphore::new(1000),
@@ -89,9 +99,10 @@ fn bench() -> Bench {
             "x".repeat(2000),
         ))),
         conditional: AtomicUsize::new(0),
+        breaks_off: AtomicBool::new(false),
     });
     let mut config: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
-    config.cache.jitter_percent = 0;
+    config.cache.jitter_percent = jitter_percent;
     config.cache.waiters_max = 1000;
     let clock = Clock::manual(Timestamp::UNIX_EPOCH);
     let fetch: Arc<dyn Fetch> = Arc::clone(&origin) as _;

@@ -305,6 +305,10 @@ mod tests {
     fn the_names_of_all_metrics_are_those_of_the_snapshot() {
         let metrics = Metrics::new();
         for counters in [
+            &metrics.proxy_headers,
+            &metrics.handshakes,
+            &metrics.certificates_read,
+            &metrics.spans,
             &metrics.heads_refused,
             &metrics.refused,
             &metrics.cache_requests,

@@ -213,7 +213,7 @@ fn must_understand_stands_above_no_store_for_a_status_that_is_understood() {
 
 #[test]
 fn what_must_be_revalidated_is_never_served_stale() {
-    for name in ["must-revalidate", "proxy-revalidate"] {
+    for name in ["must-revalidate", "proxy-revalidate", "s-maxage=5"] {
         let value = format!("max-age=5, stale-if-error=9, stale-while-revalidate=9, {name}");
         assert_eq!(judge(200, &[("cache-control", &value)]), Ok((5, 0, 0)));
     }

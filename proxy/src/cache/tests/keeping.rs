@@ -1,0 +1,119 @@
+//! What is kept, for how long, and in which codings.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn lasting(seconds: u32) -> Vec<(&'static str, String)> {
+    public(&format!("max-age={seconds}"), "7")
+}
+
+#[tokio::test]
+async fn lifetimes_are_cut_by_chance_and_never_made_longer() {
+    let bench = jittering(5);
+    bench.say(Ok((200, lasting(1000), "body")));
+    let mut lifetimes = BTreeSet::new();
+    for number in 0..200 {
+        let path = format!("/p{number}");
+        let (answer, _) = bench.ask_for(&path, None, &HeaderMap::new()).await;
+        let Answer::Stored(entry) = answer else {
+            panic!("not stored");
+        };
+        lifetimes.insert(entry.lifetime.fresh.as_secs());
+    }
+    let all = lifetimes.iter().copied();
+    assert!(
+        all.clone().all(|one| (950..=1000).contains(&one)),
+        "{lifetimes:?}"
+    );
+    // So that what was stored at once does not go out of date at once.
+    assert!(all.count() > 10, "{lifetimes:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_remembered_for_a_moment_whatever_is_said_of_it() {
+    for status in [404, 410] {
+        let bench = bench();
+        bench.say(Ok((status, lasting(300), "")));
+        bench.ask().await;
+        assert!(bench.status().await.contains("crackers; hit"), "{status}");
+        let moment = bench.cache.config.negative_ttl_seconds;
+        advance(&bench, moment);
+        assert!(bench.status().await.contains("fwd=stale"), "{status}");
+        assert_eq!(bench.calls(), 2, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_nobodys_and_not_kept() {
+    let bench = bench();
+    bench.origin.breaks_off.store(true, Ordering::SeqCst);
+    let answer = bench.ask().await.0;
+    assert!(matches!(answer, Answer::Failed(FetchError::Broken(_))));
+    assert_eq!(bench.cache.size().0, 0);
+    bench.origin.breaks_off.store(false, Ordering::SeqCst);
+    assert_eq!(bench.status().await, "crackers; fwd=uri-miss; stored");
+}
+
+#[tokio::test]
+async fn a_body_that_may_not_be_transformed_is_kept_as_it_is() {
+    for (directives, is_kept_compressed) in [("public", true), ("public, no-transform", false)] {
+        let bench = bench();
+        let mut fields = lasting(300);
+        fields.retain(|(name, _)| *name != "cache-control");
+        fields.push(("cache-control", directives.to_owned()));
+        bench.say(Ok((200, fields, &"x".repeat(2000))));
+        let (Answer::Stored(entry), _) = bench.ask().await else {
+            panic!("not stored");
+        };
+        let bodies = &entry.bodies;
+        let codings = (bodies.gzip.is_some(), bodies.brotli.is_some());
+        assert_eq!(codings, (is_kept_compressed, is_kept_compressed));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_kept_is_its_clients_unless_it_depends_on_what_was_not_sent() {
+    for (vary, is_his) in [
+        ("Accept-Encoding", true),
+        ("Accept-Language", true),
+        ("User-Agent", false),
+        ("*", false),
+    ] {
+        let bench = bench();
+        let fields = [("cache-control", "private"), ("vary", vary)];
+        let fields = fields.map(|(name, value)| (name, value.to_owned()));
+        bench.say(Ok((200, fields.to_vec(), "mine")));
+        let answer = bench.ask().await.0;
+        assert_eq!(matches!(answer, Answer::Direct(_)), is_his, "{vary}");
+        assert_eq!(matches!(answer, Answer::Pass), !is_his, "{vary}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_told_that_he_shared_a_fetch_and_who_is_late_that_it_was_stale() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.status().await })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 2).await;
+    bench.origin.gate.add_permits(10);
+    let mut told = Vec::new();
+    for task in tasks {
+        told.push(task.await.unwrap());
+    }
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "crackers; fwd=uri-miss; stored",
+            "crackers; fwd=uri-miss; stored; collapsed",
+        ]
+    );
+    advance(&bench, 4000);
+    assert_eq!(bench.status().await, "crackers; fwd=stale; stored");
+}
