@@ -17,6 +17,7 @@ use crate::accept::tls::Certificates;
 use crate::config::{Config, DEFAULTS, DEFAULTS_NAME};
 use crate::live::Load;
 use crate::serve;
+use crate::telemetry::admin;
 
 /// The edge of the Crackers shop.
 #[derive(Parser)]
@@ -26,7 +27,7 @@ pub struct Command {
     /// it is there.
     #[arg(long, short)]
     config: Vec<PathBuf>,
-    /// Check the configuration, say what is wrong and where, and stop.
+    /// Check the configuration and the files that it names, say what is wrong and where, and stop.
     #[arg(long)]
     test: bool,
     /// Take over the sockets of the running edge, which ends once this one serves and its own requests are answered. If this
@@ -99,7 +100,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     let load: Load = Arc::new(move || load(&files));
     let config = Arc::new(load()?);
     if command.test {
-        Certificates::read(&config.accept.tls)?;
+        check_files(&config)?;
         println!("the configuration is good");
         return Ok(());
     }
@@ -113,6 +114,14 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         .enable_all()
         .build()?
         .block_on(serve::run(config, load, command.upgrade))
+}
+
+/// Reads the files that the configuration names. Those that are made at the start may be missing, and are not made here.
+fn check_files(config: &Config) -> anyhow::Result<()> {
+    Certificates::read(&config.accept.tls)?;
+    config.admit.check_files()?;
+    admin::read_token(&config.telemetry.admin_token_file)?;
+    Ok(())
 }
 
 fn load(files: &[PathBuf]) -> anyhow::Result<Config> {
@@ -152,5 +161,41 @@ mod tests {
         let changed = changed.filter(|one| one.window_ms == 1000 && one.requests_max == 7);
         let names: Vec<_> = changed.map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["writes"]);
+    }
+
+    /// What `--test` says of the keys and the token of this folder.
+    fn tested(folder: &Path) -> anyhow::Result<()> {
+        let (keys, token) = (folder.join("keys"), folder.join("token"));
+        let own = folder.join("own.yaml");
+        let text = format!(
+            "admit: {{session_keys_file: '{}'}}\ntelemetry: {{admin_token_file: '{}'}}\n",
+            keys.display(),
+            token.display()
+        );
+        std::fs::write(&own, text)?;
+        run(&Command {
+            config: vec![own],
+            test: true,
+            upgrade: false,
+            print_default_config: false,
+            print_config_schema: false,
+        })
+    }
+
+    #[test]
+    fn a_test_reads_the_files_that_are_there_and_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        tested(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        for (file, key) in [
+            ("keys", "admit.session_keys_file"),
+            ("token", "telemetry.admin_token_file"),
+        ] {
+            let file = folder.path().join(file);
+            std::fs::write(&file, "\n").unwrap();
+            let refused = format!("{:#}", tested(folder.path()).unwrap_err());
+            assert!(refused.contains(key), "{refused}");
+            std::fs::remove_file(file).unwrap();
+        }
     }
 }

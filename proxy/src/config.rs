@@ -1,5 +1,7 @@
 //! The whole configuration: one section a stage, all of it checked before any port is bound.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -130,11 +132,63 @@ impl Check for Config {
         self.forward.check("forward", problems);
         self.respond.check("respond", problems);
         self.telemetry.check("telemetry", problems);
+        self.check_addresses(problems);
+    }
+}
+
+impl Config {
+    /// Reports what is to be listened on twice: nobody gets an address that somebody has.
+    fn check_addresses(&self, problems: &mut Problems) {
+        let named = self.addresses();
+        for (index, (key, address)) in named.iter().enumerate() {
+            let mut before = named[..index].iter();
+            if let Some((other, _)) = before.find(|(_, other)| other == address) {
+                problems.add(key.as_str(), format!("{address} stands in {other} already"));
+            }
+        }
+    }
+
+    /// Everything that is listened on, with its key. Port 0 is another port each time, and what is no address is reported by its
+    /// own section.
+    fn addresses(&self) -> Vec<(String, String)> {
+        let (accept, telemetry) = (&self.accept, &self.telemetry);
+        let mut tcp = Vec::new();
+        for (key, listen) in [
+            ("accept.listen", &accept.listen),
+            ("accept.tls.listen", &accept.tls.listen),
+        ] {
+            let parsed = listen.iter().enumerate().filter_map(|(index, address)| {
+                let address: SocketAddr = address.parse().ok()?;
+                Some((format!("{key}.{index}"), address))
+            });
+            tcp.extend(parsed);
+        }
+        for (key, address) in [
+            ("telemetry.metrics_listen", telemetry.metrics_listen),
+            ("telemetry.admin_listen", telemetry.admin_listen),
+        ] {
+            tcp.push((key.to_owned(), address));
+        }
+        let tcp = tcp.into_iter().filter(|(_, address)| address.port() != 0);
+        let tcp = tcp.map(|(key, address)| (key, address.to_string()));
+        let listen = accept.listen_unix.iter().enumerate();
+        let listen = listen.map(|(index, file)| (format!("accept.listen_unix.{index}"), file));
+        let others = [
+            ("accept.upgrade.socket", &accept.upgrade.socket),
+            ("telemetry.admin_listen_unix", &telemetry.admin_listen_unix),
+        ];
+        let others = others.into_iter();
+        let others = others.filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?)));
+        let files = listen.chain(others);
+        tcp.chain(files.map(|(key, file)| (key, file.display().to_string())))
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    mod refused;
+
     use crackers_shared::config_file::Problems;
 
     use super::*;

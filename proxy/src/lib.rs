@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod edge;
 pub mod forward;
 pub mod live;
+mod method_names;
 pub mod path_pattern;
 pub mod phases;
 pub mod record;

@@ -23,10 +23,26 @@ pub fn check(pattern: &str, path: String, problems: &mut Problems) {
             .split('/')
             .all(|segment| segment == "*" || !segment.contains('*'));
     problems.require(
+        is_undisguised(pattern),
+        path.as_str(),
+        format!(
+            "expected a path without disguise (%, \\, ;, an empty segment, . or ..), as requests are compared with it, got {pattern:?}"
+        ),
+    );
+    problems.require(
         is_good,
         path,
         format!("expected a path such as /api/orders/*/payments or /api/cart/**, got {pattern:?}"),
     );
+}
+
+/// Whether it names a path as it is once all disguise is off, which is how requests are compared with it.
+fn is_undisguised(pattern: &str) -> bool {
+    let inner = pattern.strip_suffix("/**").unwrap_or(pattern);
+    let mut segments = inner.split('/').skip(1);
+    pattern == "/"
+        || (!pattern.contains(['%', '\\', ';'])
+            && segments.all(|segment| !matches!(segment, "" | "." | "..")))
 }
 
 /// Whether a path is one of those meant.
@@ -107,6 +123,31 @@ mod tests {
             ("/**", "/anything/at/all", true),
         ] {
             assert_eq!(matches(pattern, path), fits, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_in_disguise_is_refused() {
+        for (pattern, is_good) in [
+            ("/", true),
+            ("/**", true),
+            ("/.well-known/**", true),
+            ("/api/*/v1.2", true),
+            ("/%61dmin", false),
+            ("/admin;a=b", false),
+            ("/api\\admin", false),
+            ("//admin", false),
+            ("//**", false),
+            ("/api//**", false),
+            ("/admin/", false),
+            ("/api/./admin", false),
+            ("/api/../**", false),
+        ] {
+            let mut problems = Problems::default();
+            check(pattern, "admit.rules.0.paths.0".to_owned(), &mut problems);
+            assert_eq!(problems.entries().is_empty(), is_good, "{pattern}");
+            let mut said = problems.entries().iter();
+            assert!(said.all(|(_, why)| why.contains("without disguise")));
         }
     }
 

@@ -11,7 +11,7 @@ use crackers_shared::{headers, request_id};
 
 use crate::admit::{Admission, Visitor, client_address, https};
 use crate::cache::fetch::FetchRequest;
-use crate::cache::{Answer, Ask, RouteConfig, key};
+use crate::cache::{self, Answer, Ask, RouteConfig, key};
 use crate::context::{Arrival, Context};
 use crate::dispatch::{Asking, Class, User};
 use crate::edge::Edge;
@@ -178,9 +178,15 @@ async fn answer_from_cache(
     client: &mut impl Client,
     context: &mut Context,
 ) -> Result<bool> {
+    let has_body = client.has_body();
     let request = client.request();
-    let (key, route) = match question(edge, request, context) {
+    let (key, route) = match question(edge, request, has_body, context) {
         Ok(question) => question,
+        // Who wants a stored answer or none gets none where nothing is stored.
+        Err(why) if why != "method" && cache::wants_stored_only(&request.headers) => {
+            context.cache_status = Some(format!("crackers; detail=only-if-cached; fwd={why}"));
+            return send_nothing_stored(edge, client, context).await;
+        }
         Err(why) => {
             context.cache_status = Some(format!("crackers; fwd={why}"));
             return Ok(false);
@@ -203,11 +209,7 @@ async fn answer_from_cache(
         }
         Answer::Direct(fetched) => edge.respond.send_stream(client, context, fetched).await?,
         Answer::Pass => return Ok(false),
-        Answer::OnlyIfCached => {
-            let detail = "Nothing is stored for this, and the request wanted nothing else.";
-            let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "only_if_cached", detail);
-            edge.respond.send_problem(client, context, &problem).await?;
-        }
+        Answer::OnlyIfCached => return send_nothing_stored(edge, client, context).await,
         Answer::Failed(error) => {
             edge.respond
                 .send_problem(client, context, &of_fetch(&error))
@@ -215,6 +217,18 @@ async fn answer_from_cache(
         }
     }
     Ok(true)
+}
+
+/// What whoever wants a stored answer or none is told where there is none. True: it was sent.
+async fn send_nothing_stored(
+    edge: &Edge,
+    client: &mut impl Client,
+    context: &Context,
+) -> Result<bool> {
+    let detail = "Nothing is stored for this, and the request wanted nothing else.";
+    let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "only_if_cached", detail);
+    let sent = edge.respond.send_problem(client, context, &problem).await;
+    sent.map(|()| true)
 }
 
 fn class(edge: &Edge, request: &Parts) -> Class {
@@ -236,14 +250,13 @@ fn user(edge: &Edge, request: &Parts, context: &Context) -> User {
 fn question<'a>(
     edge: &'a Edge,
     request: &Parts,
+    has_body: bool,
     context: &Context,
 ) -> Result<(key::Key, &'a RouteConfig), &'static str> {
     let fields = &request.headers;
     if request.method != Method::GET && request.method != Method::HEAD {
         return Err("method");
     }
-    let has_body = fields.contains_key(header::CONTENT_LENGTH)
-        || fields.contains_key(header::TRANSFER_ENCODING);
     let is_special = [header::AUTHORIZATION, header::UPGRADE]
         .iter()
         .any(|name| fields.contains_key(name));

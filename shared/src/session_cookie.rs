@@ -56,6 +56,17 @@ impl Keys {
         Self::of_text(&fs::read_to_string(file)?)
     }
 
+    /// Reads such a file and makes none; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, holds no key, or one with fewer than 32 characters.
+    pub fn read(file: &Path) -> io::Result<Option<Self>> {
+        match fs::read_to_string(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            text => Self::of_text(&text?).map(Some),
+        }
+    }
+
     fn of_text(text: &str) -> io::Result<Self> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let keys: Vec<_> = lines.map(|line| line.as_bytes().to_vec()).collect();
@@ -222,10 +233,11 @@ mod tests {
     fn a_file_is_made_once_and_a_short_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys/session.keys");
+        assert!(Keys::read(&file).unwrap().is_none() && !file.exists());
         let made = Keys::read_or_make(&file).unwrap();
         let again = Keys::read_or_make(&file).unwrap();
         assert_eq!(again.verify(&made.sign(&cookie()), 0), Some(cookie()));
         fs::write(&file, "short\n").unwrap();
-        assert!(Keys::read_or_make(&file).is_err());
+        assert!(Keys::read_or_make(&file).is_err() && Keys::read(&file).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP/2 in, HTTP/1 out: whatever a frame can carry and a line cannot must not become a second request.
+//! HTTP/2 in, HTTP/1 out: whatever a frame can carry and a line cannot must not become a second request, and what both can carry
+//! arrives as it was sent.
 
 use anyhow::Result;
 use crackers_tests::careless_origin::CarelessOrigin;
@@ -57,27 +58,42 @@ async fn exchange(place: &Place, frames: &[u8]) -> Result<Vec<(u8, u32)>> {
     }
 }
 
-/// The request lines that the origin has seen once this request was over.
+/// A request, whole.
+fn frames(head: &[u8], body: &str) -> Vec<u8> {
+    if body.is_empty() {
+        return frame(HEADERS, END_STREAM | END_HEADERS, 1, head);
+    }
+    let head = frame(HEADERS, END_HEADERS, 1, head);
+    let (first, last) = body.as_bytes().split_at(body.len() / 2);
+    let first = frame(DATA, 0, 1, first);
+    let last = frame(DATA, END_STREAM, 1, last);
+    [head, first, last].concat()
+}
+
+/// What the origin has seen lately: the line of each request, and its body as far as it came whole.
+fn taken(origin: &CarelessOrigin) -> Vec<(String, String)> {
+    let seen = origin.take().into_iter();
+    let seen = seen.map(|(head, body)| {
+        let line = head.lines().next().unwrap_or_default().to_owned();
+        (line, String::from_utf8_lossy(&body).into_owned())
+    });
+    seen.collect()
+}
+
+/// What the origin has seen once this request was over.
 async fn seen(
     place: &Place,
     origin: &CarelessOrigin,
     head: &[u8],
     body: &str,
-) -> Result<Vec<String>> {
-    let flags = if body.is_empty() {
-        END_STREAM | END_HEADERS
-    } else {
-        END_HEADERS
-    };
-    let mut frames = frame(HEADERS, flags, 1, head);
-    if !body.is_empty() {
-        frames.extend(frame(DATA, END_STREAM, 1, body.as_bytes()));
-    }
-    exchange(place, &frames).await?;
-    let seen = origin.take().into_iter();
-    Ok(seen
-        .map(|(head, _)| head.lines().next().unwrap_or_default().to_owned())
-        .collect())
+) -> Result<Vec<(String, String)>> {
+    exchange(place, &frames(head, body)).await?;
+    Ok(taken(origin))
+}
+
+/// One request that was seen.
+fn only(method: &str, path: &str, body: &str) -> [(String, String); 1] {
+    [(format!("{method} {path} HTTP/1.1"), body.to_owned())]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,11 +161,11 @@ async fn what_no_line_can_carry_reaches_no_origin() -> Result<()> {
     ];
     for fields in cases {
         let found = seen(&place, &origin, &head("GET", fields), "").await?;
-        assert_eq!(found, [""; 0], "{fields:?}");
+        assert!(found.is_empty(), "{fields:?} {found:?}");
     }
     // The same edge, the same origin: it is those cases that were refused.
     let found = seen(&place, &origin, &head("GET", &[("te", "trailers")]), "").await?;
-    assert_eq!(found, ["GET /x HTTP/1.1"]);
+    assert_eq!(found, only("GET", "/x", ""));
     Ok(())
 }
 
@@ -169,30 +185,102 @@ async fn a_body_that_is_not_as_long_as_it_says_never_becomes_a_second_request() 
         &[("transfer-encoding", "chunked"), ("content-length", "42")],
         &[("x", "y\r\ntransfer-encoding: chunked")],
     ];
-    let mut found = Vec::new();
     for (number, fields) in cases.iter().enumerate() {
         for method in ["POST", "GET"] {
             let path = format!("/{method}-{number}");
             let fields = [&[(":path", path.as_str())], *fields].concat();
-            found.extend(seen(&place, &origin, &head(method, &fields), SMUGGLED).await?);
+            exchange(&place, &frames(&head(method, &fields), SMUGGLED)).await?;
         }
     }
     // Those that the edge has broken off may arrive late, but before one that is asked for after them is answered at last.
-    found.extend(seen(&place, &origin, &head("GET", &[]), "").await?);
+    let mut found = seen(&place, &origin, &head("GET", &[]), "").await?;
     found.sort();
-    let all = found.clone();
-    found.dedup();
-    assert_eq!(found, all);
-    assert!(
-        found.iter().all(|line| !line.contains("smuggled")),
-        "{found:?}"
-    );
-    for good in [
+    let lines: Vec<_> = found.iter().map(|(line, _)| line.as_str()).collect();
+    let mut once = lines.clone();
+    once.dedup();
+    assert_eq!(once, lines);
+    // As long as they say, or without a word on that.
+    let good = [
         "GET /GET-0 HTTP/1.1",
+        "GET /GET-1 HTTP/1.1",
+        "POST /POST-0 HTTP/1.1",
         "POST /POST-1 HTTP/1.1",
-        "GET /x HTTP/1.1",
+    ];
+    for line in good.iter().chain(&["GET /x HTTP/1.1"]) {
+        assert!(lines.contains(line), "{line} {lines:?}");
+    }
+    for (line, body) in &found {
+        // The others never come whole.
+        let is_good = good.contains(&line.as_str());
+        let expected = if is_good { SMUGGLED } else { "" };
+        assert_eq!(body, expected, "{line}");
+        assert!(!line.contains("smuggled"), "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_arrives_as_it_was_sent() -> Result<()> {
+    let (place, origin) = (Place::new()?, CarelessOrigin::start()?);
+    let _edge = place.edge_of(origin.port, "", "")?;
+    for path in [
+        "/",
+        "//",
+        "//smuggled",
+        "/%2e%2e/smuggled",
+        "/..%2fsmuggled",
+        "/%00",
+        "/%0d%0aX:y",
+        "/a//b",
+        "/a/./b",
+        "/a/../b",
+        "/;x=y",
+        "/%c0%ae",
+        "/%ff",
+        "/a%20b",
+        "/?a?b",
+        "/??",
+        "/x?b=1&a=2",
+        "/&",
+        "/~x",
+        "/%2525",
+        "/.",
+        "/..",
     ] {
-        assert!(found.iter().any(|line| line == good), "{good} {found:?}");
+        for method in ["GET", "POST"] {
+            let head = head(method, &[(":path", path)]);
+            let found = seen(&place, &origin, &head, "").await?;
+            assert_eq!(found, only(method, path, ""));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_arrives_byte_for_byte_whatever_the_method_and_whether_its_length_is_known()
+-> Result<()> {
+    let (place, origin) = (Place::new()?, CarelessOrigin::start()?);
+    let _edge = place.edge_of(origin.port, "", "")?;
+    let known = &[("content-length", "42")][..];
+    for (method, fields) in [
+        ("GET", known),
+        ("HEAD", known),
+        ("POST", known),
+        ("PUT", known),
+        ("PATCH", known),
+        ("DELETE", known),
+        ("OPTIONS", known),
+        // A cache must not answer these two as if there were no body.
+        ("GET", &[]),
+        ("HEAD", &[]),
+        ("POST", &[]),
+        ("PUT", &[]),
+        ("PATCH", &[]),
+        ("DELETE", &[]),
+        ("OPTIONS", &[]),
+    ] {
+        let found = seen(&place, &origin, &head(method, fields), SMUGGLED).await?;
+        assert_eq!(found, only(method, "/x", SMUGGLED), "{fields:?}");
     }
     Ok(())
 }
@@ -231,6 +319,6 @@ async fn a_head_without_end_costs_its_client_the_connection_and_others_nothing()
     }
     assert!(sent < 10_000, "nobody minds");
     let found = seen(&place, &origin, &head("GET", &[]), "").await?;
-    assert_eq!(found, ["GET /x HTTP/1.1"]);
+    assert_eq!(found, only("GET", "/x", ""));
     Ok(())
 }

@@ -5,6 +5,7 @@ mod dawdling;
 mod dawdling_http2;
 mod deadlines;
 mod downgrade;
+mod floods;
 mod hostile;
 mod http2;
 mod malformed;

@@ -1,11 +1,12 @@
 //! A stop drops nothing that was asked before it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use crackers_tests::lone_edge::lone_edge;
+use crackers_tests::process::Process;
 use crackers_tests::rolling::known;
 use crackers_tests::stack::{PATIENCE, Setup, Stack};
 
@@ -51,6 +52,16 @@ fn patient_origin() -> Result<(u16, mpsc::Receiver<()>, mpsc::Sender<()>)> {
     Ok((port, arrivals, allow))
 }
 
+/// Asks an edge to stop, and waits until it takes no connections any more.
+fn stop(edge: &Process, port: u16) -> Result<()> {
+    edge.ask_to_stop()?;
+    let begun = std::time::Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        ensure!(begun.elapsed() < PATIENCE, "it still takes connections");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_stopping_edge_takes_nothing_new_and_answers_what_it_has() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -60,11 +71,7 @@ fn a_stopping_edge_takes_nothing_new_and_answers_what_it_has() -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
     arrivals.recv_timeout(PATIENCE)?;
-    edge.ask_to_stop()?;
-    let begun = std::time::Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "it still takes connections");
-    }
+    stop(&edge, port)?;
     allow.send(())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -73,6 +80,84 @@ fn a_stopping_edge_takes_nothing_new_and_answers_what_it_has() -> Result<()> {
         "{answer}"
     );
     assert!(edge.wait()?.success());
+    Ok(())
+}
+
+/// A client who keeps his connection.
+fn client(port: u16) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(BufReader::new(stream))
+}
+
+/// A request that the cache has no part in, with these fields besides.
+fn request(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n{fields}\r\n")
+}
+
+/// The head of the next answer, in small letters; it is good, and its body comes whole.
+fn good_answer(client: &mut BufReader<TcpStream>) -> Result<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        ensure!(client.read_line(&mut head)? > 0, "closed after {head:?}");
+    }
+    let mut body = [0; 4];
+    client.read_exact(&mut body)?;
+    let head = head.to_ascii_lowercase();
+    let is_good = head.starts_with("http/1.1 200 ") && head.contains("\r\ncontent-length: 4\r\n");
+    ensure!(is_good && body == *b"done", "{head}{body:?}");
+    Ok(head)
+}
+
+/// What says that an answer is the last of its connection.
+const LAST: &str = "\r\nconnection: close\r\n";
+
+#[test]
+fn a_client_who_keeps_asking_is_told_which_answer_is_the_last() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (origin, arrivals, allow) = patient_origin()?;
+    let (mut edge, port) = lone_edge(folder.path(), origin)?;
+    let mut client = client(port)?;
+    for path in ["/first", "/second"] {
+        client.get_mut().write_all(request(path, "").as_bytes())?;
+        let head = good_answer(&mut client)?;
+        assert!(!head.contains(LAST), "{head}");
+    }
+    client
+        .get_mut()
+        .write_all(request("/slow", "").as_bytes())?;
+    arrivals.recv_timeout(PATIENCE)?;
+    stop(&edge, port)?;
+    allow.send(())?;
+    let head = good_answer(&mut client)?;
+    assert!(head.contains(LAST), "{head}");
+    assert!(client.fill_buf()?.is_empty(), "something follows");
+    assert!(edge.wait()?.success());
+    Ok(())
+}
+
+#[test]
+fn whoever_asks_ahead_of_a_stop_gets_whole_answers_and_is_told_which_is_the_last() -> Result<()> {
+    // By the edge's own client, and by Pingora.
+    for fields in ["", "TE: trailers\r\n"] {
+        let folder = tempfile::tempdir()?;
+        let (origin, arrivals, allow) = patient_origin()?;
+        let (mut edge, port) = lone_edge(folder.path(), origin)?;
+        let mut client = client(port)?;
+        let both = ["/slow", "/next"].map(|path| request(path, fields));
+        client.get_mut().write_all(both.concat().as_bytes())?;
+        arrivals.recv_timeout(PATIENCE)?;
+        stop(&edge, port)?;
+        allow.send(())?;
+        let mut last = good_answer(&mut client)?;
+        // An end that is none, a reset, is an error.
+        while !client.fill_buf()?.is_empty() {
+            assert!(!last.contains(LAST), "{fields}: something follows {last}");
+            last = good_answer(&mut client)?;
+        }
+        assert!(last.contains(LAST), "{fields}: {last}");
+        assert!(edge.wait()?.success());
+    }
     Ok(())
 }
 

@@ -81,6 +81,56 @@ async fn each_name_gets_its_certificate_and_answers_are_those_of_plain_http() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_speaks_only_tls_1_2_is_served() -> Result<()> {
+    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
+    authority.sign(folder.path(), "shop", "shop.example.in")?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+    let own = settings(folder.path(), port);
+    let _edge = lone_edge_with(folder.path(), origin, &own)?;
+    let client = authority.client_with(&["http/1.1"], &[&rustls::version::TLS12])?;
+    let (answer, _) = ask(&client, port, "shop.example.in", "/x").await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (answer, is_resumed) = ask(&client, port, "shop.example.in", "/x").await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(is_resumed);
+    Ok(())
+}
+
+/// What a client says first whose newest version has this minor number, 3 for TLS 1.2 (RFC 5246 7.4.1.2).
+fn hello(minor: u8) -> Vec<u8> {
+    // supported_groups: x25519 and secp256r1.
+    let groups: [u8; 10] = [0, 10, 0, 6, 0, 4, 0, 29, 0, 23];
+    // signature_algorithms: ecdsa_secp256r1_sha256.
+    let signatures: [u8; 8] = [0, 13, 0, 4, 0, 2, 4, 3];
+    // A random number; no session; ECDHE-ECDSA with AES-128 in GCM, and in CBC; no compression; 18 bytes of extensions.
+    let offer: [u8; 11] = [0, 0, 4, 0xc0, 0x2b, 0xc0, 0x09, 1, 0, 0, 18];
+    let message = [&[3, minor][..], &[7; 32], &offer, &groups, &signatures].concat();
+    // A record of a ClientHello, each with its length.
+    [&[22, 3, 1, 0, 67, 1, 0, 0, 63][..], &message[..]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_speaks_nothing_newer_than_tls_1_1_is_refused() -> Result<()> {
+    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
+    authority.sign(folder.path(), "shop", "shop.example.in")?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+    let own = settings(folder.path(), port);
+    let _edge = lone_edge_with(folder.path(), origin, &own)?;
+    for minor in [1, 2] {
+        let (said, is_closed) = exchange(port, &hello(minor))?;
+        // An alert, fatal: protocol_version (RFC 5246 7.2).
+        let is_alert = said.starts_with('\u{15}') && said.ends_with("\u{2}\u{46}");
+        assert!(is_alert && is_closed, "{minor}: {said:?}");
+    }
+    // With another number, a handshake: it is the version that was refused.
+    let (said, _) = exchange(port, &hello(3))?;
+    assert!(said.starts_with('\u{16}'), "{said:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_passes_over_tls() -> Result<()> {
     let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
     authority.sign(folder.path(), "shop", "shop.example.in")?;

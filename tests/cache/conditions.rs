@@ -115,6 +115,21 @@ fn the_field_for_caches_is_taken_off_unless_a_further_cdn_is_there_to_read_it() 
     Ok(())
 }
 
+#[test]
+fn who_wants_a_stored_answer_or_none_gets_none_where_nothing_is_stored() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_edge, port) = lone_edge(folder.path(), raw_origin(TEXT)?)?;
+    for way in ["", "Connection: keep-alive, x-slow\r\n"] {
+        let only = format!("Cache-Control: only-if-cached\r\n{way}");
+        let with_key = format!("Authorization: Bearer a\r\n{only}");
+        let (statuses, answers) = ask(port, &[&only, &with_key])?;
+        assert_eq!(statuses, [504, 504], "{answers}");
+    }
+    let (statuses, _) = ask(port, &["", "Cache-Control: only-if-cached\r\n"])?;
+    assert_eq!(statuses, [200, 200]);
+    Ok(())
+}
+
 const OLD: &str = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nCDN-Cache-Control: max-age=100000\r\nAge: 1000\r\n\
     Content-Length: 1\r\nConnection: close\r\n\r\nx";
 

@@ -1,4 +1,5 @@
-//! Hits that are answered without Pingora: the same answers, counted the same.
+//! Hits that are answered without Pingora: the same answers, counted the same. What is compared here is compared over TLS by
+//! `early_tls`.
 
 use anyhow::Result;
 use crackers_tests::raw;
@@ -14,10 +15,10 @@ const ID: &str = "X-Request-Id: one-and-the-same\r\n";
 const LAST: &str = "GET /health HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
 
 /// No budget that a test would meet, and a site that may ask across origins.
-const SETTINGS: &str = "admit:\n  rate_limits: [{name: all, methods: [], path_prefixes: [], requests_max: 1000000, window_ms: 60000}]\n  \
+pub(super) const SETTINGS: &str = "admit:\n  rate_limits: [{name: all, methods: [], path_prefixes: [], requests_max: 1000000, window_ms: 60000}]\n  \
     cors: {origins: ['https://admin.example'], methods: [GET], headers: [], max_age_seconds: 5}\n";
 
-const LINES: [&str; 22] = [
+pub(super) const LINES: [&str; 22] = [
     "GET /api/categories HTTP/1.1",
     "HEAD /api/categories HTTP/1.1",
     "GET /api/products?limit=5&sort=name HTTP/1.1",
@@ -42,7 +43,7 @@ const LINES: [&str; 22] = [
     "DELETE /api/categories HTTP/1.1",
 ];
 
-const FIELDS: [&str; 48] = [
+pub(super) const FIELDS: [&str; 48] = [
     "",
     "Accept-Encoding: gzip\r\n",
     "Accept-Encoding: br;q=0.5, gzip;q=0.9\r\n",
@@ -127,25 +128,41 @@ fn steady(answer: &str) -> String {
     messages.join("\n\n")
 }
 
+/// The same request for the short way and for the long one.
+pub(super) fn ways(line: &str, fields: &str) -> [String; 2] {
+    ["", LONG_WAY].map(|way| format!("{line}\r\nHost: shop\r\n{ID}{fields}{way}\r\n{LAST}"))
+}
+
+/// Holds what came on the short way, and whether the connection was closed then, against the same of the long one.
+pub(super) fn assert_same(short: &(String, bool), long: &(String, bool), asked: &str) {
+    assert_eq!(steady(&short.0), steady(&long.0), "{asked}");
+    assert_eq!(short.1, long.1, "{asked}");
+}
+
 /// Sends a request on both ways.
 fn both(port: u16, line: &str, fields: &str) -> Result<()> {
-    let [short, long] = ["", LONG_WAY].map(|way| {
-        let request = format!("{line}\r\nHost: shop\r\n{ID}{fields}{way}\r\n{LAST}");
-        raw::exchange(port, request.as_bytes())
-    });
-    let ((short, short_closed), (long, long_closed)) = (short?, long?);
-    assert_eq!(steady(&short), steady(&long), "{line} {fields:?}");
-    assert_eq!(short_closed, long_closed, "{line} {fields:?}");
+    let [short, long] = ways(line, fields);
+    let short = raw::exchange(port, short.as_bytes())?;
+    let long = raw::exchange(port, long.as_bytes())?;
+    assert_same(&short, &long, &format!("{line} {fields:?}"));
     Ok(())
 }
 
+/// A request without anything else.
+pub(super) fn bare(line: &str, accepted: &str) -> String {
+    format!("{line}\r\nHost: shop\r\n{accepted}\r\n{LAST}")
+}
+
 /// The entity tag that an answer carries; one that nothing has where it carries none.
-fn etag_of(port: u16, line: &str, accepted: &str) -> Result<String> {
-    let request = format!("{line}\r\nHost: shop\r\n{accepted}\r\n{LAST}");
-    let (answer, _) = raw::exchange(port, request.as_bytes())?;
+pub(super) fn etag_in(answer: &str) -> String {
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
     let etag = head.lines().find_map(|line| line.strip_prefix("etag: "));
-    Ok(etag.unwrap_or("\"none\"").to_owned())
+    etag.unwrap_or("\"none\"").to_owned()
+}
+
+fn etag_of(port: u16, line: &str, accepted: &str) -> Result<String> {
+    let (answer, _) = raw::exchange(port, bare(line, accepted).as_bytes())?;
+    Ok(etag_in(&answer))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod early;
+mod early_tls;
 mod invalidation;
 mod poisoning;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of, raw_origin};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nX-Who: good\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
@@ -14,6 +15,11 @@ const BAD: &str =
 
 /// An edge in front of these two origins; whoever fails three in a row is ejected.
 fn edge(folder: &Path, ports: [u16; 2]) -> Result<LoneEdge> {
+    edge_with(folder, ports, "")
+}
+
+/// The same with settings of its own.
+fn edge_with(folder: &Path, ports: [u16; 2], own: &str) -> Result<LoneEdge> {
     let [one, other] = ports;
     lone_edge_of(
         folder,
@@ -23,7 +29,7 @@ fn edge(folder: &Path, ports: [u16; 2]) -> Result<LoneEdge> {
              ejection: {{failures_max: 3, first_ms: 60000}}\n      \
              health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n"
         ),
-        "",
+        own,
     )
 }
 
@@ -37,11 +43,17 @@ async fn order(folder: &Path, edge: &LoneEdge, what: &str, message: Value) -> Re
 
 /// Asks so many times, one after the other; the statuses.
 async fn statuses(edge: &LoneEdge, times: usize) -> Result<Vec<u16>> {
+    statuses_of(Method::POST, edge, times).await
+}
+
+/// The same with this method.
+async fn statuses_of(method: Method, edge: &LoneEdge, times: usize) -> Result<Vec<u16>> {
     let client = reqwest::Client::new();
     let mut statuses = Vec::new();
     for _ in 0..times {
         let url = format!("http://127.0.0.1:{}/api/cart", edge.port);
-        statuses.push(client.post(url).send().await?.status().as_u16());
+        let answer = client.request(method.clone(), url).send().await?;
+        statuses.push(answer.status().as_u16());
     }
     Ok(statuses)
 }
@@ -76,19 +88,21 @@ async fn a_drained_origin_gets_nothing_until_it_is_called_back() -> Result<()> {
     Ok(())
 }
 
-/// An origin that breaks off the first request, and answers every other.
-fn breaking_once() -> Result<u16> {
+/// An origin that breaks off so many requests, and answers every further one.
+fn breaking(times: usize) -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     std::thread::spawn(move || {
-        let mut is_first = true;
+        let mut left = times;
         for mut stream in listener.incoming().flatten() {
             let mut head = [0; 4096];
             let read = stream.read(&mut head).unwrap_or(0);
             let is_check = head[..read].starts_with(b"GET /api/health/live ");
-            if is_check || !std::mem::take(&mut is_first) {
+            if is_check || left == 0 {
                 // An edge that is gone needs no answer.
                 let _ = stream.write_all(GOOD.as_bytes());
+            } else {
+                left -= 1;
             }
         }
     });
@@ -99,13 +113,36 @@ fn breaking_once() -> Result<u16> {
 async fn who_stands_alone_beside_a_drained_one_is_asked_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let drained = raw_origin(GOOD)?;
-    let edge = edge(folder.path(), [breaking_once()?, drained])?;
+    let edge = edge(folder.path(), [breaking(1)?, drained])?;
     let address = json!({ "address": format!("127.0.0.1:{drained}") });
     assert_eq!(order(folder.path(), &edge, "drain", address).await?, 200);
     let url = format!("http://127.0.0.1:{}/api/cart", edge.port);
     // What may be sent again is.
     let answer = reqwest::Client::new().delete(url).send().await?;
     assert_eq!(answer.status(), 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_sent_again_is_not_once_the_budget_is_used_up() -> Result<()> {
+    for is_plain in [true, false] {
+        let folder = tempfile::tempdir()?;
+        let own = format!(
+            "accept: {{forward_plain_requests: {is_plain}}}\n\
+             forward: {{retry_budget: {{percent: 0, floor: 1, window_ms: 600000}}}}\n"
+        );
+        let ports = [raw_origin(GOOD)?, breaking(usize::MAX)?];
+        let edge = edge_with(folder.path(), ports, &own)?;
+        // Three find the one that breaks off before it is ejected: one of them is asked again, two are not.
+        let statuses = statuses_of(Method::DELETE, &edge, 20).await?;
+        let count = |status: u16| statuses.iter().filter(|one| **one == status).count();
+        let told = (count(502), count(200));
+        assert_eq!(told, (2, 18), "{is_plain}: {statuses:?}");
+        for (name, expected) in [("retries", 1), ("retries_refused", 2)] {
+            let line = format!("forward_{name}_total{{group=\"origin\"}}");
+            assert_eq!(edge.metric(&line).await?, expected, "{is_plain}: {name}");
+        }
+    }
     Ok(())
 }
 

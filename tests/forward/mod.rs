@@ -6,6 +6,7 @@ mod failing;
 mod interim;
 mod old_clients;
 mod plain;
+mod routes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,15 +7,25 @@ pub const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
 pub const DATA: u8 = 0;
 /// The head of a message.
 pub const HEADERS: u8 = 1;
+/// What a stream depends on.
+pub const PRIORITY: u8 = 2;
 /// The end of a stream, for a reason.
 pub const RST_STREAM: u8 = 3;
+/// What the sender keeps to.
+pub const SETTINGS: u8 = 4;
+/// A question whether anybody is there, and its answer.
+pub const PING: u8 = 6;
 /// The end of a connection, for a reason.
 pub const GOAWAY: u8 = 7;
+/// More bytes that the other side may send.
+pub const WINDOW_UPDATE: u8 = 8;
 /// More of a head.
 pub const CONTINUATION: u8 = 9;
 
 /// The message ends with this frame.
 pub const END_STREAM: u8 = 1;
+/// Settings or a ping were received.
+pub const ACK: u8 = 1;
 /// The head ends with this frame.
 pub const END_HEADERS: u8 = 4;
 

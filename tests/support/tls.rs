@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ClientConfig;
 use rustls::crypto::ring;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsConnector;
 
 /// Whoever signs the certificates of a test.
@@ -52,10 +52,22 @@ impl Authority {
     /// # Errors
     /// When it cannot be made.
     pub fn client_of(&self, protocols: &[&str]) -> Result<TlsConnector> {
+        self.client_with(protocols, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same for these versions of TLS.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn client_with(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<TlsConnector> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.der().clone())?;
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(versions)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let names = protocols.iter().map(|name| name.as_bytes().to_vec());

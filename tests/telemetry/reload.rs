@@ -24,11 +24,16 @@ async fn reload(shop: &Stack) -> Result<(u16, Value)> {
     Ok((answer.status().as_u16(), answer.json().await?))
 }
 
-/// The configuration in use.
-async fn in_use(shop: &Stack) -> Result<Value> {
-    let order = reqwest::Client::new().get(format!("{}/config", shop.admin_url));
+/// What the admin interface says under a path.
+async fn told(shop: &Stack, path: &str) -> Result<Value> {
+    let order = reqwest::Client::new().get(format!("{}{path}", shop.admin_url));
     let answer = order.bearer_auth(shop.admin_token()?).send().await?;
     Ok(answer.json().await?)
+}
+
+/// The configuration in use.
+async fn in_use(shop: &Stack) -> Result<Value> {
+    told(shop, "/config").await
 }
 
 async fn taken(shop: &Stack) -> Result<f64> {
@@ -161,7 +166,7 @@ async fn a_wrong_file_changes_nothing_and_is_named_with_line_and_key() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_used_of_a_budget_and_what_was_cached_and_drained_stays_so() -> Result<()> {
+async fn what_was_used_of_a_budget_and_what_was_cached_stays_so() -> Result<()> {
     let own = |most: u32| {
         format!(
             "admit: {{rate_limits: [{{name: all, methods: [POST], path_prefixes: [], requests_max: {most}, window_ms: 900000}}]}}\n"
@@ -189,6 +194,76 @@ async fn what_was_used_of_a_budget_and_what_was_cached_and_drained_stays_so() ->
         hit.field("cache-status").contains("hit"),
         "the cache is empty"
     );
+    Ok(())
+}
+
+/// Gives the admin interface an order: the status.
+async fn order(shop: &Stack, path: &str, message: &Value) -> Result<u16> {
+    let order = reqwest::Client::new().post(format!("{}{path}", shop.admin_url));
+    let order = order.bearer_auth(shop.admin_token()?).json(message);
+    Ok(order.send().await?.status().as_u16())
+}
+
+/// The edge's connections to origins, by what became of them.
+async fn connections(shop: &Stack, outcome: &str) -> Result<f64> {
+    let line = format!("crackers_edge_forward_connections_total{{outcome=\"{outcome}\"}}");
+    shop.edge_metric(&line).await
+}
+
+/// What the first two origins have answered.
+async fn answered_by_others(shop: &Stack) -> Result<[u64; 2]> {
+    let (first, second) = (shop.origin_requests_of(0), shop.origin_requests_of(1));
+    Ok([first.await?, second.await?])
+}
+
+/// The first of three origins is drained, the second one's breaker is open, and the last gets what is asked.
+async fn only_the_last_serves(shop: &Stack) -> Result<()> {
+    let status = told(shop, "/status").await?;
+    let servers = status["groups"][0]["servers"].as_array();
+    let servers = servers.context("no servers")?.iter();
+    let stand = servers.map(|one| json!([one["drained"], one["breaker"]]));
+    let stand: Vec<_> = stand.collect();
+    let expected = json!([[true, "closed"], [false, "open"], [false, "closed"]]);
+    assert_eq!(Value::from(stand), expected);
+    let before = answered_by_others(shop).await?;
+    for _ in 0..4 {
+        // The cache has no part in it.
+        let fields = [("authorization", "none")];
+        let answer = shop.get_with("/api/health", &fields).await?;
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(answered_by_others(shop).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drained_origins_open_breakers_and_kept_connections_stay_so() -> Result<()> {
+    let shop = Stack::start(3, "dispatch: {breaker: {open_ms: 600000}}\n").await?;
+    let server = |number: usize| format!("127.0.0.1:{}", shop.origin_ports[number]);
+    let drain = json!({ "address": server(0) });
+    assert_eq!(order(&shop, "/drain", &drain).await?, 200);
+    let open = json!({ "address": server(1), "state": "open" });
+    assert_eq!(order(&shop, "/breaker", &open).await?, 200);
+    only_the_last_serves(&shop).await?;
+    let opened = connections(&shop, "opened").await?;
+    // The group goes over as it is; then another one is made of the same servers.
+    for (own, changed) in [
+        (
+            "dispatch: {queue_max: 7, breaker: {open_ms: 600000}}\n",
+            "dispatch.queue_max",
+        ),
+        (
+            "dispatch: {queue_max: 7, breaker: {open_ms: 600000, slow_ms: 9000}}\n",
+            "dispatch.breaker",
+        ),
+    ] {
+        write(&shop, own)?;
+        assert_eq!(reload(&shop).await?.1["changed"], json!([changed]));
+        let reused = connections(&shop, "reused").await?;
+        only_the_last_serves(&shop).await?;
+        assert_eq!(connections(&shop, "reused").await?, reused + 4.0);
+        assert_eq!(connections(&shop, "opened").await?, opened, "{changed}");
+    }
     Ok(())
 }
 

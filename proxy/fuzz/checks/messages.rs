@@ -131,13 +131,20 @@ pub(crate) fn client_address(bytes: &[u8]) {
         panic!("a connection with an address has a client");
     };
     let name = crackers_shared::headers::FORWARDED_FOR;
-    let mut passed_on = fields.clone();
-    passed_on.append(
-        name,
-        HeaderValue::try_from(ip.to_string()).expect("an address"),
-    );
-    let again = of([10, 0, 0, 2].into(), &passed_on).ip;
-    assert!(is_trusted(&ip) || again == Some(ip), "{ip} {again:?}");
+    let said = fields.get_all(&name).iter().map(HeaderValue::as_bytes);
+    let own = ip.to_string();
+    let lines: Vec<_> = said.chain([own.as_bytes()]).collect();
+    let line = lines.join(&b", "[..]);
+    // On a line of its own, and behind what others have said.
+    for lines in [lines, vec![&line[..]]] {
+        let mut passed_on = HeaderMap::new();
+        for line in lines {
+            let line = HeaderValue::from_bytes(line).expect("fields of fields");
+            passed_on.append(&name, line);
+        }
+        let again = of([10, 0, 0, 2].into(), &passed_on).ip;
+        assert!(is_trusted(&ip) || again == Some(ip), "{ip} {again:?}");
+    }
     assert_eq!(
         client_address::limit_key(client_address::limit_key(ip)),
         client_address::limit_key(ip)

@@ -90,6 +90,9 @@ pub(super) fn find(
     request_bytes: usize,
     arrival: Arrival,
 ) -> Option<Box<Hit>> {
+    if !edge.respond.is_apart {
+        return None;
+    }
     let (method, uri, host) = plain(parsed)?;
     let (key, _) = request::key(edge, arrival.scheme(), host, &uri)?;
     let now = edge.clock.now_microseconds();

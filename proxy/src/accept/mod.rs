@@ -28,6 +28,11 @@ use crate::upgrade;
 pub use listener::{Listener, bind, serve};
 pub use sockets::{BindError, Sockets};
 
+/// More threads than any machine has cores.
+const THREADS_MAX: usize = 1024;
+/// More connections than memory; a semaphore counts no more than the eighth part of all numbers.
+const CONNECTIONS_MAX: usize = 10_000_000;
+
 /// Settings of stage `accept`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,8 +120,17 @@ impl Config {
             format!("{path}.head_bytes_max"),
             "must be 1024 to 1048576",
         );
+        problems.require(
+            self.threads <= THREADS_MAX,
+            format!("{path}.threads"),
+            format!("must be at most {THREADS_MAX}"),
+        );
+        problems.require(
+            (1..=CONNECTIONS_MAX).contains(&self.connections_max),
+            format!("{path}.connections_max"),
+            format!("must be 1 to {CONNECTIONS_MAX}"),
+        );
         for (key, value) in [
-            ("connections_max", self.connections_max as u64),
             (
                 "connections_per_address_max",
                 self.connections_per_address_max as u64,

@@ -17,7 +17,8 @@ pub struct ClientAddress {
 }
 
 /// The rightmost address in `X-Forwarded-For` that is not a trusted proxy's; the connection's own where that is not
-/// trusted itself. A socket file counts as trusted: only programs of this machine reach it.
+/// trusted itself, and what stands behind a hop that nobody can read. A socket file counts as trusted: only programs of this
+/// machine reach it. Each hop is read by itself, since a proxy adds its own on the line that a stranger has begun.
 pub fn of(connection: Option<IpAddr>, fields: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
     if connection.is_some_and(|ip| !is_trusted(&ip.to_canonical())) {
@@ -27,13 +28,12 @@ pub fn of(connection: Option<IpAddr>, fields: &HeaderMap, trusted: &[IpNet]) -> 
         };
     }
     let mut client = connection.map(|ip| ip.to_canonical());
-    let values = fields
-        .get_all(headers::FORWARDED_FOR)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let hops: Vec<_> = values.flat_map(|value| value.split(',')).collect();
+    let lines = fields.get_all(headers::FORWARDED_FOR).iter();
+    let hops: Vec<_> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
     for hop in hops.iter().rev() {
-        let Some(ip) = address(hop) else { break };
+        let Some(ip) = std::str::from_utf8(hop).ok().and_then(address) else {
+            break;
+        };
         client = Some(ip);
         if !is_trusted(&ip) {
             break;
@@ -99,6 +99,24 @@ mod tests {
         assert_eq!(client("::1", "[2001:db8::1]:80"), "2001:db8::1");
         assert_eq!(client("10.0.0.1", "nonsense"), "10.0.0.1");
         assert_eq!(client("::ffff:10.0.0.1", "198.51.100.7"), "198.51.100.7");
+    }
+
+    #[test]
+    fn what_a_stranger_writes_hides_no_hop_behind_it() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        for lines in [
+            &[&b"\xff, 203.0.113.9"[..]][..],
+            &[b"10.0.0.7, caf\xc3\xa9,203.0.113.9"],
+            &[b"1.2.3.4", b"\xff, 203.0.113.9, 10.0.0.2"],
+        ] {
+            let mut fields = HeaderMap::new();
+            for line in lines {
+                let line = http::HeaderValue::from_bytes(line).unwrap();
+                fields.append(headers::FORWARDED_FOR, line);
+            }
+            let found = of(Some("10.0.0.1".parse().unwrap()), &fields, &trusted);
+            assert_eq!(found.ip, "203.0.113.9".parse().ok(), "{lines:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
+use crate::method_names;
+
 /// Sites whose pages may use the API.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,7 @@ impl Config {
                 ),
             );
         }
+        method_names::check(&self.methods, &format!("{path}.methods"), problems);
     }
 }
 

@@ -23,9 +23,10 @@ use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
 use crackers_shared::session_cookie::{self, CUSTOMER_COOKIE, Keys, STAFF_COOKIE};
 
+use crate::method_names;
 use crate::respond::Problem;
 use mode::{Mode, Switch};
-use rate_limit::{Budget, Client, RateLimiter};
+use rate_limit::{Budget, CLIENTS_MIN, Client, RateLimitConfig, RateLimiter};
 
 /// Settings of stage `admit`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -56,91 +57,70 @@ pub struct Config {
     pub cors: cors::Config,
 }
 
-/// A budget for some requests.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimitConfig {
-    /// Its name, in `RateLimit` fields and metrics.
-    pub name: String,
-    /// Whether each verified session has a budget of its own; others are counted by their address.
-    #[serde(default)]
-    pub by_session: bool,
-    /// Methods; none means all.
-    pub methods: Vec<String>,
-    /// Paths that begin so; none means all.
-    pub path_prefixes: Vec<String>,
-    /// Requests of one client in the window.
-    pub requests_max: u32,
-    /// The window, in milliseconds.
-    pub window_ms: u64,
-}
-
 impl Config {
     /// Reports impossible values under `path`.
     pub fn check(&self, path: &str, problems: &mut Problems) {
-        for (index, method) in self.methods.iter().enumerate() {
-            problems.require(
-                Method::from_bytes(method.as_bytes()).is_ok()
-                    && method != "CONNECT"
-                    && method != "TRACE",
-                format!("{path}.methods.{index}"),
-                format!("{method:?} is not a method that can be passed on"),
-            );
+        self.check_methods(&format!("{path}.methods"), problems);
+        for (key, networks) in [
+            ("trusted_proxies", &self.trusted_proxies),
+            ("blocked", &self.blocked),
+            ("allowed", &self.allowed),
+        ] {
+            rules::check_networks(networks, &format!("{path}.{key}"), problems);
         }
         for (index, limit) in self.rate_limits.iter().enumerate() {
             let at = format!("{path}.rate_limits.{index}");
-            let is_token = limit
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-            problems.require(
-                is_token && !limit.name.is_empty(),
-                format!("{at}.name"),
-                "must be letters, digits, - and _",
-            );
+            limit.check(&at, problems);
             let mut before = self.rate_limits[..index].iter();
             problems.require(
                 before.all(|other| other.name != limit.name),
                 format!("{at}.name"),
                 format!("{:?} is the name of another budget", limit.name),
             );
-            check_methods(&limit.methods, &at, problems);
-            for (index, prefix) in limit.path_prefixes.iter().enumerate() {
-                problems.require(
-                    prefix.starts_with('/'),
-                    format!("{at}.path_prefixes.{index}"),
-                    "must begin with /",
-                );
-            }
-            problems.require(
-                limit.requests_max > 0,
-                format!("{at}.requests_max"),
-                "must be at least 1",
-            );
-            problems.require(
-                (1000..=86_400_000).contains(&limit.window_ms),
-                format!("{at}.window_ms"),
-                "must be 1000 to 86400000",
-            );
         }
+        problems.require(
+            self.rate_limit_clients_max >= CLIENTS_MIN,
+            format!("{path}.rate_limit_clients_max"),
+            format!(
+                "must be at least {CLIENTS_MIN}: who is forgotten for others has a whole budget again"
+            ),
+        );
         for (index, rule) in self.rules.iter().enumerate() {
             rule.check(&format!("{path}.rules.{index}"), problems);
         }
         self.mode.check(&format!("{path}.mode"), problems);
         self.cors.check(&format!("{path}.cors"), problems);
     }
-}
 
-/// Reports what no request's method is: methods are told apart by large and small letters (RFC 9110 9.1), and all that are
-/// known are written large.
-fn check_methods(methods: &[String], path: &str, problems: &mut Problems) {
-    for (index, method) in methods.iter().enumerate() {
-        let is_method = Method::from_bytes(method.as_bytes()).is_ok();
+    fn check_methods(&self, path: &str, problems: &mut Problems) {
         problems.require(
-            is_method && !method.bytes().any(|byte| byte.is_ascii_lowercase()),
-            format!("{path}.methods.{index}"),
-            format!("{method:?} is no method: they are written large"),
+            !self.methods.is_empty(),
+            path,
+            "needs at least one: without any, everything is answered 405",
         );
+        method_names::check(&self.methods, path, problems);
+        for (index, method) in self.methods.iter().enumerate() {
+            problems.require(
+                method != "CONNECT" && method != "TRACE",
+                format!("{path}.{index}"),
+                format!("{method:?} is not a method that can be passed on"),
+            );
+        }
+    }
+
+    /// Reads the files that are named here and are there; makes none.
+    ///
+    /// # Errors
+    /// Which cannot be read or understood, and why.
+    pub fn check_files(&self) -> io::Result<()> {
+        let keys = Keys::read(&self.session_keys_file);
+        keys.map(drop).map_err(|error| self.of_session_keys(&error))
+    }
+
+    fn of_session_keys(&self, error: &io::Error) -> io::Error {
+        let file = self.session_keys_file.display();
+        let text = format!("{file} (admit.session_keys_file): {error}");
+        io::Error::new(error.kind(), text)
     }
 }
 
@@ -195,11 +175,8 @@ impl Admit {
     /// # Errors
     /// When the keys of the sessions cannot be read or made.
     pub fn after(config: Config, clock: Clock, before: Option<&Self>) -> io::Result<Self> {
-        let file = &config.session_keys_file;
-        let session_keys = Keys::read_or_make(file).map_err(|error| {
-            let text = format!("{} (admit.session_keys_file): {error}", file.display());
-            io::Error::new(error.kind(), text)
-        })?;
+        let session_keys = Keys::read_or_make(&config.session_keys_file)
+            .map_err(|error| config.of_session_keys(&error))?;
         let limiter = |limit: &RateLimitConfig| {
             let window = Duration::from_millis(limit.window_ms);
             let budget = Budget {
@@ -362,16 +339,5 @@ impl Admit {
             });
         let reason = self.used_up.get(place).map_or("rate_limit", String::as_str);
         Some(Err((Box::new(problem), reason)))
-    }
-}
-
-impl RateLimitConfig {
-    fn fits(&self, method: &Method, path: &str) -> bool {
-        (self.methods.is_empty() || self.methods.iter().any(|known| known == method.as_str()))
-            && (self.path_prefixes.is_empty()
-                || self
-                    .path_prefixes
-                    .iter()
-                    .any(|prefix| path.starts_with(prefix.as_str())))
     }
 }

@@ -6,7 +6,76 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crackers_shared::config_file::Problems;
+
+use crate::method_names;
+
+/// A budget for some requests.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Its name, in `RateLimit` fields and metrics.
+    pub name: String,
+    /// Whether each verified session has a budget of its own; others are counted by their address.
+    #[serde(default)]
+    pub by_session: bool,
+    /// Methods; none means all.
+    pub methods: Vec<String>,
+    /// Paths that begin so; none means all.
+    pub path_prefixes: Vec<String>,
+    /// Requests of one client in the window.
+    pub requests_max: u32,
+    /// The window, in milliseconds.
+    pub window_ms: u64,
+}
+
+impl RateLimitConfig {
+    /// Reports impossible values under `path`.
+    pub(super) fn check(&self, path: &str, problems: &mut Problems) {
+        let is_token = self
+            .name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        problems.require(
+            is_token && !self.name.is_empty(),
+            format!("{path}.name"),
+            "must be letters, digits, - and _",
+        );
+        method_names::check(&self.methods, &format!("{path}.methods"), problems);
+        for (index, prefix) in self.path_prefixes.iter().enumerate() {
+            problems.require(
+                prefix.starts_with('/'),
+                format!("{path}.path_prefixes.{index}"),
+                "must begin with /",
+            );
+        }
+        problems.require(
+            self.requests_max > 0,
+            format!("{path}.requests_max"),
+            "must be at least 1",
+        );
+        problems.require(
+            (1000..=86_400_000).contains(&self.window_ms),
+            format!("{path}.window_ms"),
+            "must be 1000 to 86400000",
+        );
+    }
+
+    /// Whether it counts such requests.
+    pub(super) fn fits(&self, method: &Method, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|known| known == method.as_str()))
+            && (self.path_prefixes.is_empty()
+                || self
+                    .path_prefixes
+                    .iter()
+                    .any(|prefix| path.starts_with(prefix.as_str())))
+    }
+}
 
 /// So many requests in so long a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +110,10 @@ pub struct Verdict {
 
 /// Clients are spread over so many tables, so that threads seldom wait for each other.
 const SHARDS: u64 = 16;
+
+/// Fewer clients to remember than so many are refused: one table holds few of them then, and whoever comes from as many
+/// addresses pushes himself out, and has a whole budget again.
+pub(super) const CLIENTS_MIN: u64 = 1024;
 
 /// The clients of one budget. Each is one number: the theoretical arrival time, at which its budget is whole again. A client
 /// whose budget is whole is like one that was never seen, so those go first when there are too many, then whoever is nearest

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use http::StatusCode;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
 use super::Visitor;
-use crate::path_pattern;
 use crate::respond::Problem;
+use crate::{method_names, path_pattern};
 
 /// Requests that only some may make.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -33,8 +33,9 @@ pub struct RuleConfig {
 impl RuleConfig {
     /// Reports impossible values under `path`.
     pub(super) fn check(&self, path: &str, problems: &mut Problems) {
-        super::check_methods(&self.methods, path, problems);
+        method_names::check(&self.methods, &format!("{path}.methods"), problems);
         path_pattern::check_all(&self.paths, &format!("{path}.paths"), problems);
+        check_networks(&self.only_from, &format!("{path}.only_from"), problems);
     }
 
     fn refuses(&self, visitor: &Visitor<'_>) -> bool {
@@ -46,6 +47,29 @@ impl RuleConfig {
                 .iter()
                 .any(|pattern| path_pattern::matches_however_read(pattern, visitor.path))
     }
+}
+
+/// Reports networks under `path` that nobody is in.
+pub(super) fn check_networks(networks: &[IpNet], path: &str, problems: &mut Problems) {
+    for (index, network) in networks.iter().enumerate() {
+        if let Some(meant) = ipv4_inside(network) {
+            problems.add(
+                format!("{path}.{index}"),
+                format!(
+                    "nobody is in {network}: addresses of IPv4 count as such, so write {meant}"
+                ),
+            );
+        }
+    }
+}
+
+/// What is meant by a network of IPv4 that is written inside IPv6 (RFC 4291 2.5.5.2): a client's address is never written so.
+fn ipv4_inside(network: &IpNet) -> Option<Ipv4Net> {
+    let IpNet::V6(network) = network else {
+        return None;
+    };
+    let prefix = network.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(network.addr().to_ipv4_mapped()?, prefix).ok()
 }
 
 /// Whether an address is in one of these networks; whoever has none is in no network.
@@ -84,6 +108,24 @@ mod tests {
             headers: &HeaderMap::new(),
         };
         refusal(&rules, &visitor).map(|problem| problem.status.as_u16())
+    }
+
+    #[test]
+    fn a_network_of_ipv4_inside_ipv6_is_refused_with_what_is_meant() {
+        for (network, meant) in [
+            ("::ffff:203.0.113.0/120", Some("203.0.113.0/24")),
+            ("::ffff:203.0.113.7/128", Some("203.0.113.7/32")),
+            ("::ffff:0:0/96", Some("0.0.0.0/0")),
+            ("::ffff:0:0/95", None),
+            ("::/0", None),
+            ("::1/128", None),
+            ("2001:db8::/32", None),
+            ("203.0.113.0/24", None),
+        ] {
+            let network: IpNet = network.parse().unwrap();
+            let said = ipv4_inside(&network).map(|meant| meant.to_string());
+            assert_eq!(said.as_deref(), meant, "{network}");
+        }
     }
 
     #[test]

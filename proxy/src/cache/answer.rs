@@ -53,6 +53,8 @@ enum Again {
     Unsuitable,
     /// It brought one that was out of date already.
     Outdated,
+    /// The place in the line that it waited for was the other client's, who lost it. With it comes what `Cache-Status` says.
+    Displaced(FetchError, String),
 }
 
 type Answered = Result<(Answer, String), Again>;
@@ -62,6 +64,7 @@ impl Cache {
     pub async fn answer(self: &Arc<Self>, ask: Ask<'_>) -> (Answer, String) {
         let mut ask = ask;
         let (mut pauses, mut has_waited) = (PAUSES.into_iter(), false);
+        let mut was_displaced = false;
         let status = loop {
             match self.answer_once(&mut ask).await {
                 Ok(answered) => return answered,
@@ -73,6 +76,12 @@ impl Cache {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => break "crackers; fwd=uri-miss; detail=outdated",
                 },
+                Err(Again::Displaced(error, status)) if was_displaced => {
+                    self.count("failed");
+                    return (Answer::Failed(error), status);
+                }
+                // Once more, and the first of those who waited leads in his own name.
+                Err(Again::Displaced(..)) => was_displaced = true,
             }
             ask.key = ask.key.question();
         };
@@ -164,10 +173,12 @@ impl Cache {
             let error = FetchError::Overloaded {
                 retry_after_seconds: 1,
             };
-            let status = format!("crackers; {why}; detail=too-many-waiters");
-            return Ok((Answer::Failed(error), status));
+            let (answer, detail) = self.after_failure(stored, error, None);
+            let full = || format!("crackers; {why}; detail=too-many-waiters");
+            return Ok((answer, detail.unwrap_or_else(full)));
         };
-        let (collapsed, outcome) = if joined.is_leader() {
+        let is_leader = joined.is_leader();
+        let (collapsed, outcome) = if is_leader {
             ("", "miss")
         } else {
             ("; collapsed", "collapsed")
@@ -185,6 +196,12 @@ impl Cache {
                 self.count(outcome);
                 let status = format!("crackers; {why}; stored{collapsed}");
                 (Answer::Stored(entry), status)
+            }
+            (Shared::Failed(error @ FetchError::Overloaded { .. }), _)
+                if !is_leader && self.stands_in(stored.as_ref()).is_none() =>
+            {
+                let status = format!("crackers; {why}{collapsed}; detail=origin-failed");
+                return Err(Again::Displaced(error, status));
             }
             (Shared::Failed(error), own) => {
                 let own = own.filter(|fetched| self.is_for(ask.headers, fetched));
@@ -207,6 +224,12 @@ impl Cache {
         })
     }
 
+    fn stands_in(&self, stored: Option<&Arc<Entry>>) -> Option<Arc<Entry>> {
+        let now = self.clock.now_microseconds();
+        let may = stored.filter(|entry| entry.may_stand_in(now) && self.purges.is_current(entry));
+        may.cloned()
+    }
+
     /// What stands in for an answer that the origin did not give.
     fn after_failure(
         &self,
@@ -214,12 +237,9 @@ impl Cache {
         error: FetchError,
         own: Option<Fetched>,
     ) -> (Answer, Option<String>) {
-        let now = self.clock.now_microseconds();
-        let stands_in =
-            stored.filter(|entry| entry.may_stand_in(now) && self.purges.is_current(entry));
-        if let Some(entry) = stands_in {
+        if let Some(entry) = self.stands_in(stored.as_ref()) {
             self.count("stale_if_error");
-            let ttl = entry.ttl_seconds(now);
+            let ttl = entry.ttl_seconds(self.clock.now_microseconds());
             return (
                 Answer::Stored(entry),
                 Some(format!("crackers; hit; ttl={ttl}; detail=stale-if-error")),

@@ -2,13 +2,15 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crackers_shared::headers;
+
 use super::Cache;
 use super::fetch::Fetched;
 use super::vary;
 use crate::respond::negotiation::{entity_tags, unmark};
 
 /// Whether the client wants a stored answer or none (RFC 9111 5.2.1.7).
-pub(super) fn wants_stored_only(request: &HeaderMap) -> bool {
+pub fn wants_stored_only(request: &HeaderMap) -> bool {
     says(request, "only-if-cached")
 }
 
@@ -25,12 +27,39 @@ fn says(request: &HeaderMap, directive: &str) -> bool {
         .any(|said| said.trim().eq_ignore_ascii_case(directive))
 }
 
+/// Fields of a request that decide nothing of an answer unless it says so (`Vary`): what a client is, where it comes from, which
+/// answers it has already, and what the edge writes itself.
+static SAYS_NOTHING: [HeaderName; 17] = [
+    header::ACCEPT_ENCODING,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::DNT,
+    header::FORWARDED,
+    header::HOST,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::PRAGMA,
+    header::REFERER,
+    header::UPGRADE_INSECURE_REQUESTS,
+    header::USER_AGENT,
+    headers::FORWARDED_FOR,
+    headers::FORWARDED_HOST,
+    headers::FORWARDED_PROTO,
+    headers::REQUEST_ID,
+    headers::TRACEPARENT,
+];
+
 impl Cache {
     /// Whether an answer that cannot be shared, fetched without anything of the client's own but the fields of `cache.vary`, is the
-    /// one that this client would have got: not when a cookie or another field that it varies by could have made it another one.
+    /// one that this client would have got: not when a cookie, a range, a key or any field that we do not know of, or one that the
+    /// answer varies by, could have made it another one.
     pub(super) fn is_for(&self, request: &HeaderMap, fetched: &Fetched) -> bool {
-        let suits = vary::names(&fetched.headers, &self.vary).is_some();
-        suits && !request.contains_key(header::COOKIE)
+        let says_nothing = |name: &HeaderName| {
+            let was_sent = self.vary.contains(name);
+            was_sent || SAYS_NOTHING.contains(name) || name.as_str().starts_with("sec-")
+        };
+        request.keys().all(says_nothing)
+            && vary::names(&fetched.headers, &self.vary).is_some()
     }
 
     /// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.

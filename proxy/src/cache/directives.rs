@@ -43,7 +43,7 @@ impl Directives {
         for value in fields.get_all(&headers::CDN_CACHE_CONTROL) {
             let value = value.to_str().ok()?;
             for member in members(value) {
-                let item = member.split(';').next().unwrap_or_default();
+                let item = parts(member, ';').next().unwrap_or_default();
                 let (name, value) = item.split_once('=').unwrap_or((item, ""));
                 let is_bare = value.is_empty() && !item.contains('=');
                 if !is_key(name) || !(is_bare || is_item(value)) {
@@ -99,8 +99,13 @@ pub(super) fn seconds(text: &str) -> u64 {
 
 /// The members of a list; a comma between quotes divides nothing.
 fn members(list: &str) -> impl Iterator<Item = &str> {
+    parts(list, ',').filter(|member| !member.is_empty())
+}
+
+/// What a mark divides, where it does not stand between quotes.
+fn parts(text: &str, mark: char) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
-    list.split(move |letter| {
+    text.split(move |letter| {
         if is_escaped {
             is_escaped = false;
             return false;
@@ -108,13 +113,12 @@ fn members(list: &str) -> impl Iterator<Item = &str> {
         match letter {
             '\\' if is_quoted => is_escaped = true,
             '"' => is_quoted = !is_quoted,
-            ',' => return !is_quoted,
+            letter if letter == mark => return !is_quoted,
             _ => {}
         }
         false
     })
     .map(str::trim)
-    .filter(|member| !member.is_empty())
 }
 
 /// A key of a Structured Field (RFC 9651 3.2).
@@ -128,8 +132,15 @@ fn is_key(name: &str) -> bool {
         && name.bytes().all(may_stand)
 }
 
-/// A value that a Structured Field may hold: a word, a number, text in quotes or a truth value.
+/// A value that a Structured Field may hold: a word, a number, text in quotes, a truth value, a date, bytes or a list in brackets.
 fn is_item(value: &str) -> bool {
-    let is_text = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
-    is_text || matches!(value, "?0" | "?1") || HeaderName::from_bytes(value.as_bytes()).is_ok()
+    let is_between = |first, last| {
+        value.len() >= 2 && value.starts_with(first) && value.ends_with(last)
+    };
+    let is_text = is_between('"', '"') || is_between(':', ':') || is_between('(', ')');
+    let date = value.strip_prefix('@').map(|date| date.trim_start_matches('-'));
+    let is_date = date.is_some_and(|date| {
+        !date.is_empty() && date.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    is_text || is_date || matches!(value, "?0" | "?1") || HeaderName::from_bytes(value.as_bytes()).is_ok()
 }

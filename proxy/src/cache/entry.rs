@@ -178,7 +178,10 @@ impl Entry {
             .filter(|b| b.is_some())
             .count();
         let heads = 2 * codings * (fields + 128);
-        bodies + fields + heads + self.tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 512
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 24).sum();
+        let vary: usize = self.vary.iter().map(|(_, value)| value.len() + 64).sum();
+        let etag = self.etag.as_ref().map_or(0, String::len);
+        bodies + fields + heads + tags + vary + etag + 512
     }
 }
 

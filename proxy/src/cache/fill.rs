@@ -21,10 +21,12 @@ use crate::forward::headers::INTERNAL;
 use crate::respond::negotiation::strength_aside;
 use crate::respond::stored::Heads;
 
-/// What the moment a fetch begins says of its answer.
+/// What the moment a fetch begins says of its answer, and when its head came: from then on it grows old, however long its body
+/// takes.
 struct Begun {
     sequence: i64,
     purges: i64,
+    came_at: i64,
 }
 
 impl Cache {
@@ -41,9 +43,10 @@ impl Cache {
             leader.finish(Shared::Stored(entry));
             return;
         }
-        let begun = Begun {
+        let mut begun = Begun {
             sequence: self.purges.sequence(),
             purges: self.purges.count(),
+            came_at: 0,
         };
         let sent = fetch.headers.clone();
         if let Some(stored) = &stored {
@@ -53,6 +56,7 @@ impl Cache {
         let shared = match self.fetch.fetch(fetch).await {
             Err(error) => Shared::Failed(error),
             Ok(fetched) => {
+                begun.came_at = self.clock.now_microseconds();
                 self.take_in(&mut leader, (&key, &sent), stored, fetched, (terms, begun))
                     .await
             }
@@ -80,11 +84,14 @@ impl Cache {
             let fresh = self.freshened(key, &stored, &fetched.headers, lifetime, &begun);
             return self.keep(key, fresh);
         }
-        let (status, now) = (fetched.status, self.clock.now_microseconds());
+        let (status, now) = (fetched.status, begun.came_at);
         let Ok(lifetime) = policy::lifetime(status, &fetched.headers, terms, now) else {
             let retry_after_seconds = retry_after_seconds(&fetched.headers);
             leader.hand_over(fetched);
-            return if status.is_server_error() {
+            return if policy::is_about_the_asker(status) {
+                // It says nothing of what others would get, nor of what is stored.
+                Shared::Unshared
+            } else if status.is_server_error() {
                 Shared::Failed(FetchError::Said {
                     status,
                     retry_after_seconds,
@@ -174,8 +181,8 @@ impl Cache {
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(begun.sequence),
             purges: begun.purges,
-            stored_at: self.clock.now_microseconds(),
-            age: policy::age(fields, self.clock.now_microseconds()),
+            stored_at: begun.came_at,
+            age: policy::age(fields, begun.came_at),
             lifetime: self.jittered(lifetime),
             seen_current: SeenCurrent::default(),
             heads: Heads::default(),
@@ -230,8 +237,8 @@ impl Cache {
             .and_then(|value| value.to_str().ok()?.parse().ok());
         entry.sequence = sequence.unwrap_or(begun.sequence);
         entry.purges = begun.purges;
-        entry.stored_at = self.clock.now_microseconds();
-        entry.age = policy::age(fields, self.clock.now_microseconds());
+        entry.stored_at = begun.came_at;
+        entry.age = policy::age(fields, begun.came_at);
         entry.lifetime = self.jittered(lifetime);
         entry
     }

@@ -32,7 +32,7 @@ use crackers_shared::config_file::Problems;
 
 use crate::telemetry::Metrics;
 pub use answer::{Answer, Ask};
-pub use client::unmarked_conditions;
+pub use client::{unmarked_conditions, wants_stored_only};
 use coalesce::Flights;
 use fetch::Fetch;
 use marks::Marks;
@@ -91,6 +91,29 @@ pub struct RouteConfig {
     /// the most (RFC 9111 4.2.2); 0 guesses nothing.
     #[serde(default)]
     pub heuristic_percent: u8,
+}
+
+/// The longest lifetime that a cache needs to tell from others, in seconds (RFC 9111 1.2.2).
+const TTL_SECONDS_MAX: u64 = 1 << 31;
+
+impl RouteConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        problems.require(
+            self.path_prefix.starts_with('/'),
+            format!("{path}.path_prefix"),
+            "must begin with /",
+        );
+        problems.require(
+            self.ttl_seconds.is_none_or(|ttl| ttl <= TTL_SECONDS_MAX),
+            format!("{path}.ttl_seconds"),
+            format!("must be at most {TTL_SECONDS_MAX}"),
+        );
+        problems.require(
+            self.heuristic_percent <= 100,
+            format!("{path}.heuristic_percent"),
+            "must be at most 100",
+        );
+    }
 }
 
 /// Fields that no answer for all depends on: they are one client's own, ask for a part or on a condition, or are the edge's to say.
@@ -159,16 +182,7 @@ impl Config {
             );
         }
         for (index, route) in self.routes.iter().enumerate() {
-            problems.require(
-                route.path_prefix.starts_with('/'),
-                format!("{path}.routes.{index}.path_prefix"),
-                "must begin with /",
-            );
-            problems.require(
-                route.heuristic_percent <= 100,
-                format!("{path}.routes.{index}.heuristic_percent"),
-                "must be at most 100",
-            );
+            route.check(&format!("{path}.routes.{index}"), problems);
         }
     }
 

@@ -133,6 +133,22 @@ pub fn lifetime(
     })
 }
 
+/// Whether a status says something of who asked, or how, and nothing of what he asked for: the leader's address may have spent a
+/// budget of the origin's.
+pub(super) fn is_about_the_asker(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::NOT_ACCEPTABLE
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::TOO_EARLY
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    )
+}
+
 /// Heuristic freshness (RFC 9111 4.2.2): what has not changed for long will not change soon.
 fn guessed(fields: &HeaderMap, terms: Terms, now: i64) -> Option<Duration> {
     let percent = u32::from(terms.heuristic_percent);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::tag_sequences::TagSequences;
 
-use super::Cache;
+use super::{Cache, Config as CacheConfig};
 use super::entry::Entry;
 use super::key;
 
@@ -198,11 +198,22 @@ impl Purges {
     }
 }
 
+/// The tag of a URL as answers carry it: of its query only what they depend on, in one order.
+pub(super) fn tag_of(url: &str, config: &CacheConfig) -> String {
+    let Some((path, query)) = url.split_once('?') else {
+        return url_tag(url);
+    };
+    let route = config.route(path);
+    let key = route.and_then(|route| key::of("", "", path, Some(query), route));
+    key.map_or_else(|| url_tag(url), |key| url_tag(key.path_and_query()))
+}
+
 impl Cache {
-    /// Purges; done when this returns.
-    pub fn purge(&self, request: &PurgeRequest) -> Purged {
+    /// Purges; done when this returns. The settings in use say which part of a query counts.
+    pub fn purge(&self, request: &PurgeRequest, config: &CacheConfig) -> Purged {
         self.purges.note(request);
-        let urls: Vec<_> = request.urls.iter().map(|url| self.tag_of(url)).collect();
+        let urls = request.urls.iter().map(|url| tag_of(url, config));
+        let urls: Vec<_> = urls.collect();
         if !urls.is_empty() {
             self.purges.by_hand(urls.iter().map(String::as_str));
         }
@@ -224,16 +235,6 @@ impl Cache {
             purged: stale.len(),
             sequence: self.purges.sequence(),
         }
-    }
-
-    /// The tag of a URL as answers carry it: of its query only what they depend on, in one order.
-    fn tag_of(&self, url: &str) -> String {
-        let Some((path, query)) = url.split_once('?') else {
-            return url_tag(url);
-        };
-        let route = self.config.route(path);
-        let key = route.and_then(|route| key::of("", "", path, Some(query), route));
-        key.map_or_else(|| url_tag(url), |key| url_tag(key.path_and_query()))
     }
 
     /// Goes on where another edge has ended; what was stored before is gone.

@@ -36,7 +36,7 @@ impl Slot {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Answer(entry) => entry.weight(),
-            Self::Varies(_) => 2048,
+            Self::Varies(varies) => varies.weight(),
         }
     }
 }
@@ -55,6 +55,13 @@ impl Varies {
             names,
             variants: Mutex::default(),
         }
+    }
+
+    /// About how many bytes it occupies.
+    fn weight(&self) -> usize {
+        let variants = self.variants.lock();
+        let keys: usize = variants.iter().map(|key| key.len() + 24).sum();
+        512 + keys
     }
 
     /// The key of the answer that suits a request.
@@ -95,16 +102,15 @@ impl Cache {
         }
         let varies = match self.store.get(question.text()) {
             Some(Slot::Varies(varies)) if varies.names == names => varies,
-            _ => {
-                let varies = Arc::new(Varies::new(names));
-                let slot = Slot::Varies(Arc::clone(&varies));
-                self.store.insert(question.text().to_owned(), slot);
-                varies
-            }
+            _ => Arc::new(Varies::new(names)),
         };
         let key = varies.key(&question, sent);
         let is_stored = |key: &str| self.store.contains_key(key);
-        if !varies.admits(&key, self.config.variants_max, is_stored) {
+        let is_admitted = varies.admits(&key, self.config.variants_max, is_stored);
+        // Again, since it weighs more with each of them.
+        let slot = Slot::Varies(Arc::clone(&varies));
+        self.store.insert(question.text().to_owned(), slot);
+        if !is_admitted {
             self.metrics.cache_variants_refused.inc();
             return None;
         }
@@ -219,6 +225,7 @@ mod tests {
         let key = |tongue| varies.key(&question, &fields(header::ACCEPT_LANGUAGE, &[tongue]));
         let all = |_: &str| true;
         assert!(varies.admits(&key("ta"), 2, all) && varies.admits(&key("en"), 2, all));
+        assert!(varies.weight() > 512 + key("ta").text().len() + key("en").text().len());
         assert!(!varies.admits(&key("hi"), 2, all));
         assert!(varies.admits(&key("ta"), 2, all));
         assert!(varies.admits(&key("hi"), 2, |known| known != key("en").text()));

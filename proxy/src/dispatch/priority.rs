@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::config_file::Problems;
 
-use crate::path_pattern;
+use crate::{method_names, path_pattern};
 
 /// How many classes there are.
 pub const CLASSES: usize = 4;
@@ -76,6 +76,7 @@ pub struct PriorityConfig {
 impl PriorityConfig {
     /// Reports impossible values under `path`.
     pub(super) fn check(&self, path: &str, problems: &mut Problems) {
+        method_names::check(&self.methods, &format!("{path}.methods"), problems);
         path_pattern::check_all(&self.paths, &format!("{path}.paths"), problems);
     }
 

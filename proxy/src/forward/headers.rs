@@ -79,12 +79,16 @@ pub fn provenance(before: &HeaderMap, from: &Provenance<'_>) -> Vec<(HeaderName,
         _ => client.clone(),
     };
     let element = format!("for={node};host=\"{}\";proto={}", from.host, from.scheme);
+    // All lines of what a trusted proxy says, in one; nothing is left out but hops that are no text.
     let joined = |name: &HeaderName, last: String| {
-        let so_far = before.get(name).and_then(|value| value.to_str().ok());
-        match so_far.filter(|so_far| from.trusted && !so_far.is_empty()) {
-            Some(so_far) => format!("{so_far}, {last}"),
-            None => last,
+        if !from.trusted {
+            return last;
         }
+        let lines = before.get_all(name).iter();
+        let hops = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let hops = hops.filter_map(|hop| std::str::from_utf8(hop).ok());
+        let hops = hops.map(str::trim).filter(|hop| !hop.is_empty());
+        hops.chain([last.as_str()]).collect::<Vec<_>>().join(", ")
     };
     let fields = [
         (
@@ -143,6 +147,25 @@ mod tests {
             fields("", false)[1],
             "forwarded: for=\"[2001:db8::1]\";host=\"shop.example\";proto=http"
         );
+    }
+
+    #[test]
+    fn every_line_and_hop_of_a_trusted_proxy_is_passed_on() {
+        let mut before = HeaderMap::new();
+        for line in [&b"1.2.3.4,\xff"[..], b"198.51.100.7"] {
+            let line = HeaderValue::from_bytes(line).unwrap();
+            before.append(headers::FORWARDED_FOR, line);
+        }
+        let from = Provenance {
+            client: Some("10.0.0.2".parse().unwrap()),
+            trusted: true,
+            scheme: "http",
+            host: "shop.example",
+            request_id: "r",
+            traceparent: "t",
+        };
+        let made = provenance(&before, &from);
+        assert_eq!(made[0].1, "1.2.3.4, 198.51.100.7, 10.0.0.2");
     }
 
     #[test]

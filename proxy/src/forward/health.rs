@@ -10,15 +10,53 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, HealthObserve, HttpHealthCheck};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch::Receiver;
 
 use crackers_shared::clock::Clock;
+use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
 
 use super::group::Group;
 use super::upstreams::Server;
 use super::{GroupConfig, Upstreams};
 use crate::telemetry::Metrics;
+
+/// How the servers of a group are checked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthConfig {
+    /// Must answer 200.
+    pub path: String,
+    /// From one check to the next.
+    pub interval_ms: u64,
+    /// The longest wait for an answer.
+    pub timeout_ms: u64,
+    /// Good checks in a row that bring a server back.
+    pub healthy_after: u32,
+    /// Failed checks in a row that take a server out.
+    pub unhealthy_after: u32,
+}
+
+impl HealthConfig {
+    /// Reports impossible values under `path`.
+    pub(super) fn check(&self, path: &str, problems: &mut Problems) {
+        problems.require(
+            self.path.starts_with('/') && self.path.parse::<http::uri::PathAndQuery>().is_ok(),
+            format!("{path}.path"),
+            "expected a path such as /api/health/live",
+        );
+        for (key, value) in [
+            ("interval_ms", self.interval_ms),
+            ("timeout_ms", self.timeout_ms),
+            ("healthy_after", u64::from(self.healthy_after)),
+            ("unhealthy_after", u64::from(self.unhealthy_after)),
+        ] {
+            problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
+        }
+    }
+}
 
 /// How the servers of a group are checked: 200 on the health path, on a connection of its own, since one that is reused
 /// misses a full accept queue.

@@ -25,7 +25,7 @@ use balance::{Balance, HashBy};
 pub use client::UpstreamClient;
 use ejection::EjectionConfig;
 use group::{Common, Group};
-pub use health::watch;
+pub use health::{HealthConfig, watch};
 use retry_budget::RetryBudgetConfig;
 use upstreams::Server;
 
@@ -33,6 +33,8 @@ use crate::telemetry::Metrics;
 
 /// A day.
 const TIMEOUT_MS_MAX: u64 = 86_400_000;
+/// Pingora makes room for all of them at once.
+const IDLE_CONNECTIONS_MAX: usize = 100_000;
 
 /// Settings of stage `forward`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -86,22 +88,6 @@ pub struct ServerConfig {
     /// Whether it gets something only when fewer than half of the others are healthy.
     #[serde(default)]
     pub backup: bool,
-}
-
-/// How the servers of a group are checked.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthConfig {
-    /// Must answer 200.
-    pub path: String,
-    /// From one check to the next.
-    pub interval_ms: u64,
-    /// The longest wait for an answer.
-    pub timeout_ms: u64,
-    /// Good checks in a row that bring a server back.
-    pub healthy_after: u32,
-    /// Failed checks in a row that take a server out.
-    pub unhealthy_after: u32,
 }
 
 /// Where paths go.
@@ -206,6 +192,11 @@ impl Config {
             "needs a route with the path_prefix /",
         );
         problems.require(
+            self.idle_connections_max <= IDLE_CONNECTIONS_MAX,
+            format!("{path}.idle_connections_max"),
+            format!("must be at most {IDLE_CONNECTIONS_MAX}"),
+        );
+        problems.require(
             self.retries_max <= 5,
             format!("{path}.retries_max"),
             "must be at most 5",
@@ -243,30 +234,22 @@ impl GroupConfig {
                 format!("{path}.servers.{index}.address"),
                 format!("expected host:port or unix:/path, got {:?}", server.address),
             );
+            let mut before = self.servers[..index].iter();
+            problems.require(
+                before.all(|other| other.address != server.address),
+                format!("{path}.servers.{index}.address"),
+                format!(
+                    "{:?} is in this group already: its weight says what it gets",
+                    server.address
+                ),
+            );
             problems.require(
                 (1..=1000).contains(&server.weight),
                 format!("{path}.servers.{index}.weight"),
                 "must be 1 to 1000",
             );
         }
-        problems.require(
-            self.health.path.starts_with('/')
-                && self.health.path.parse::<http::uri::PathAndQuery>().is_ok(),
-            format!("{path}.health.path"),
-            "expected a path such as /api/health/live",
-        );
-        for (key, value) in [
-            ("interval_ms", self.health.interval_ms),
-            ("timeout_ms", self.health.timeout_ms),
-            ("healthy_after", u64::from(self.health.healthy_after)),
-            ("unhealthy_after", u64::from(self.health.unhealthy_after)),
-        ] {
-            problems.require(
-                value > 0,
-                format!("{path}.health.{key}"),
-                "must be at least 1",
-            );
-        }
+        self.health.check(&format!("{path}.health"), problems);
     }
 }
 

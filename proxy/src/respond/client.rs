@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use pingora::Result;
 use pingora_proxy::Session;
 
@@ -28,6 +28,12 @@ const PIECE_BYTES: usize = 16 * 1024;
 pub trait Client: Send {
     /// What he asked.
     fn request(&self) -> &Parts;
+
+    /// Whether anything follows his head, or he says that something does.
+    fn has_body(&mut self) -> bool {
+        let fields = &self.request().headers;
+        fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING)
+    }
 
     /// Sends a head with what every answer carries; it may wait for what follows.
     fn send_head(
@@ -64,6 +70,14 @@ pub trait Client: Send {
 impl Client for Session {
     fn request(&self) -> &Parts {
         self.req_header()
+    }
+
+    /// Over HTTP/2 a body needs no field that says so.
+    fn has_body(&mut self) -> bool {
+        let fields = &self.request().headers;
+        fields.contains_key(header::CONTENT_LENGTH)
+            || fields.contains_key(header::TRANSFER_ENCODING)
+            || self.is_http2() && !self.as_downstream_mut().is_body_empty()
     }
 
     async fn send_head(&mut self, respond: &Respond, context: &Context, head: Head) -> Result<()> {

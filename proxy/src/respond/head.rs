@@ -30,11 +30,7 @@ impl Respond {
         write_status(text, status);
         fields.remove(header::DATE);
         fields.remove(header::CONNECTION);
-        let mut is_plain = true;
-        context.each_field(|name, _| {
-            is_plain &= self.security.iter().all(|(ours, _)| ours != name);
-        });
-        if !is_plain {
+        if !self.is_apart {
             // An operator's own field is set for this one answer, too.
             self.finish(&mut fields, &context.fields());
             write_fields(text, &fields);

@@ -76,6 +76,21 @@ const OF_FRAMING: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
+/// Fields that the edge writes of one request ([`crate::context::Context::each_field`]), beside those of CORS.
+static OF_ONE_REQUEST: [HeaderName; 7] = [
+    header::AGE,
+    headers::CACHE_STATUS,
+    headers::RATE_LIMIT,
+    headers::RATE_LIMIT_POLICY,
+    headers::REQUEST_ID,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::VARY,
+];
+
+fn is_of_one_request(name: &HeaderName) -> bool {
+    OF_ONE_REQUEST.contains(name) || name.as_str().starts_with("access-control-")
+}
+
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// The stage at work.
@@ -83,6 +98,9 @@ pub struct Respond {
     security: Vec<(HeaderName, HeaderValue)>,
     /// The security fields as they are sent.
     pub security_text: Bytes,
+    /// Whether none of them has the name of a field that the edge writes of one request, so that they can be written one behind the
+    /// other.
+    pub is_apart: bool,
     /// Another one for each set of settings: what was written under others is out of date.
     generation: u64,
     /// See [`Config::compress_bytes_min`].
@@ -100,6 +118,7 @@ impl Respond {
         let security: Vec<_> = security.collect();
         Self {
             security_text: text(&security),
+            is_apart: !security.iter().any(|(name, _)| is_of_one_request(name)),
             security,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             compress_bytes_min: config.compress_bytes_min,
@@ -134,8 +153,12 @@ impl Respond {
     /// Every field that an answer must or must not carry, whoever made it.
     pub fn finish(&self, fields: &mut HeaderMap, own: &[(HeaderName, HeaderValue)]) {
         self.remove_internal(fields);
+        for (name, _) in &self.security {
+            fields.remove(name);
+        }
+        // Several may have one name: policies add up.
         for (name, value) in &self.security {
-            fields.insert(name, value.clone());
+            fields.append(name, value.clone());
         }
         for (name, value) in own {
             if *name == http::header::VARY {

@@ -49,13 +49,10 @@ pub enum Role {
 /// # Errors
 /// When the file cannot be read or made, or holds nothing.
 pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
-    let name = || format!("telemetry.admin_token_file: {}", file.display());
-    match std::fs::read_to_string(file) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().into()),
-        Ok(_) => anyhow::bail!("{}: the file is empty", name()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(name),
+    if let Some(token) = read_token(file)? {
+        return Ok(token);
     }
+    let name = || named(file);
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(name)?;
     }
@@ -68,6 +65,23 @@ pub fn token(file: &Path) -> anyhow::Result<Arc<str>> {
     std::io::Write::write_all(&mut made.with_context(name)?, token.as_bytes())
         .with_context(name)?;
     Ok(token.into())
+}
+
+/// The same without making one; `None` where there is no file.
+///
+/// # Errors
+/// When the file cannot be read, or holds nothing.
+pub fn read_token(file: &Path) -> anyhow::Result<Option<Arc<str>>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) if !text.trim().is_empty() => Ok(Some(text.trim().into())),
+        Ok(_) => anyhow::bail!("{}: the file is empty", named(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| named(file)),
+    }
+}
+
+fn named(file: &Path) -> String {
+    format!("telemetry.admin_token_file: {}", file.display())
 }
 
 /// Where those who steer come in.
@@ -225,7 +239,7 @@ async fn admin(live: &Live, request: Request<Incoming>) -> Reply {
                 let detail = "Expected database_id, sequence, tags, urls, prefixes; all optional, nothing else.";
                 Problem::new(StatusCode::BAD_REQUEST, "malformed_purge", detail)
             })?;
-            json(&json!(edge.cache.purge(&purge)))
+            json(&json!(edge.cache.purge(&purge, &edge.config.cache)))
         }
         ("POST", path @ ("/drain" | "/undrain")) => {
             let is_drained = path == "/drain";
@@ -304,6 +318,7 @@ mod tests {
     fn a_missing_token_is_made_for_its_owner_only_and_stays() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/token");
+        assert_eq!(read_token(&file).unwrap(), None);
         let made = token(&file).unwrap();
         assert_eq!(made.len(), 64);
         assert_eq!(

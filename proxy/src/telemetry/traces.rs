@@ -25,6 +25,9 @@ use collector::Collector;
 pub use span::{Span, Stage, Traced};
 use span::{ids, spans};
 
+/// More spans than memory; a channel has no more places than the eighth part of all numbers.
+const SPANS_MAX: usize = 10_000_000;
+
 /// Where spans are sent.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,12 +53,16 @@ impl TracesConfig {
             format!("{path}.sample_percent"),
             "must be at most 100",
         );
-        for (key, value) in [
-            ("spans_max", self.spans_max as u64),
-            ("timeout_ms", self.timeout_ms),
-        ] {
-            problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
-        }
+        problems.require(
+            (1..=SPANS_MAX).contains(&self.spans_max),
+            format!("{path}.spans_max"),
+            format!("must be 1 to {SPANS_MAX}"),
+        );
+        problems.require(
+            self.timeout_ms > 0,
+            format!("{path}.timeout_ms"),
+            "must be at least 1",
+        );
     }
 }
 

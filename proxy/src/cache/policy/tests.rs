@@ -172,12 +172,23 @@ fn a_field_for_caches_that_cannot_be_read_counts_as_absent() {
         "max-age=5",
         "max-age=5;x=1, extra=\"no-store, private\"",
         "no-store=?0, max-age=5",
+        "max-age=5, x=(a b);y, when=@-1659578233, raw=:YQ==:",
     ] {
         assert_eq!(
             judge(200, &[general, ("cdn-cache-control", whole)]),
             Ok((5, 0, 0)),
             "{whole}"
         );
+    }
+}
+
+#[test]
+fn what_a_field_for_caches_forbids_holds_whatever_stands_beside_it() {
+    let general = ("cache-control", "max-age=9");
+    for beside in ["ext=\"a;b\"", "x=(a b)", "x=@1659578233", "x=:YQ==:", "x;y=\"z;\""] {
+        let value = format!("no-store, {beside}");
+        let judged = judge(200, &[general, ("cdn-cache-control", &value)]);
+        assert_eq!(judged, Err(Refused::Directive), "{beside}");
     }
 }
 

@@ -117,3 +117,92 @@ async fn who_waits_is_told_that_he_shared_a_fetch_and_who_is_late_that_it_was_st
     advance(&bench, 4000);
     assert_eq!(bench.status().await, "crackers; fwd=stale; stored");
 }
+
+#[tokio::test]
+async fn a_body_is_compressed_once_and_each_coding_has_its_own_tag() {
+    let bench = bench();
+    let (Answer::Stored(entry), _) = bench.ask().await else {
+        panic!("not stored")
+    };
+    use crate::respond::negotiation::Coding;
+    let tags = [Coding::Identity, Coding::Gzip, Coding::Brotli]
+        .map(|coding| entry.etag_in(coding).unwrap());
+    assert_eq!(tags, ["\"v1\"", "\"v1-gzip\"", "\"v1-br\""]);
+    assert!(
+        entry.body([Coding::Brotli; 3]).0.len() < 200
+            && entry.body([Coding::Identity; 3]).0.len() == 2000
+    );
+    let fields = entry.fields(Coding::Gzip);
+    assert!(
+        INTERNAL_FIELDS
+            .iter()
+            .all(|name| !fields.contains_key(*name))
+    );
+}
+
+/// `CDN-Cache-Control` is taken off on the way out, unless a further CDN is there to read it.
+const INTERNAL_FIELDS: [&str; 3] = ["cache-tag", "x-changes-sequence", "x-memory-usage"];
+
+#[tokio::test]
+async fn a_body_over_the_limit_passes_whole_and_is_not_kept() {
+    let bench = bench();
+    bench.say(Ok((
+        200,
+        public("max-age=300", "7"),
+        &"y".repeat(5_000_000),
+    )));
+    let (Answer::Direct(mut fetched), _) = bench.ask().await else {
+        panic!("kept")
+    };
+    let mut bytes = 0;
+    while let Some(part) = futures_util::StreamExt::next(&mut fetched.body).await {
+        bytes += part.unwrap().len();
+    }
+    assert_eq!((bytes, bench.cache.size().0), (5_000_000, 0));
+}
+
+#[tokio::test]
+async fn an_answer_grows_old_from_its_head_on_however_long_its_body_takes() {
+    let bench = bench();
+    let slow = (bench.clock.clone(), Duration::from_secs(60));
+    *bench.origin.slow.lock() = Some(slow);
+    bench.ask().await;
+    assert_eq!(bench.status().await, "crackers; hit; ttl=240");
+}
+
+#[tokio::test]
+async fn what_is_not_shared_is_for_nobody_whose_own_fields_were_not_sent() {
+    for (name, is_his) in [
+        ("user-agent", true),
+        ("sec-fetch-mode", true),
+        ("accept-language", true),
+        ("range", false),
+        ("last-event-id", false),
+        ("x-api-key", false),
+        ("cookie", false),
+    ] {
+        let bench = bench();
+        let private = ("cache-control", "private".to_owned());
+        bench.say(Ok((200, vec![private], "mine")));
+        let name = HeaderName::from_static(name);
+        let fields = HeaderMap::from_iter([(name.clone(), "x".parse().unwrap())]);
+        let answer = bench.ask_with(&fields).await.0;
+        assert_eq!(matches!(answer, Answer::Direct(_)), is_his, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_origin_says_of_one_asker_ends_nothing_that_is_stored() {
+    for status in [400, 406, 429] {
+        let bench = bench();
+        bench.ask().await;
+        advance(&bench, 4000);
+        bench.say(Ok((status, vec![], "not you")));
+        let answer = bench.ask().await.0;
+        assert!(matches!(answer, Answer::Direct(fetched) if fetched.status == status));
+        assert!(bench.cache.store.contains_key("http://a/p"), "{status}");
+        // And the next one is not sent by himself.
+        bench.say(Ok((200, public("max-age=300", "7"), "body")));
+        assert_eq!(bench.status().await, "crackers; fwd=stale; stored");
+    }
+}

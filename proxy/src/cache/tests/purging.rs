@@ -23,7 +23,7 @@ async fn urls_prefixes_and_another_database_purge_too() {
     for request in requests {
         bench.ask().await;
         assert!(bench.status().await.contains("hit"));
-        assert_eq!(bench.cache.purge(&request).purged, 1, "{request:?}");
+        assert_eq!(bench.cache.purge(&request, &bench.cache.config).purged, 1, "{request:?}");
     }
 }
 
@@ -44,7 +44,7 @@ async fn a_url_is_purged_however_its_query_is_written() {
             ..PurgeRequest::default()
         };
         let expected = usize::from(is_its);
-        assert_eq!(bench.cache.purge(&request).purged, expected, "{purged}");
+        assert_eq!(bench.cache.purge(&request, &bench.cache.config).purged, expected, "{purged}");
     }
 }
 
@@ -67,4 +67,19 @@ async fn whoever_waited_for_what_a_purge_made_old_waits_for_the_next_with_all_ot
         assert!(matches!(task.await.unwrap(), Answer::Stored(_)));
     }
     assert_eq!(bench.calls(), 2);
+}
+
+#[tokio::test]
+async fn the_settings_in_use_say_which_part_of_a_query_counts() {
+    let bench = bench();
+    let mut later = bench.cache.config.clone();
+    for route in &mut later.routes {
+        route.query.push("new".to_owned());
+    }
+    let path = "/api/products";
+    let route = later.route(path).unwrap();
+    let key = key::of("http", "a", path, Some("new=2&limit=1"), route).unwrap();
+    let key = key.path_and_query().to_owned();
+    assert_eq!(key, "/api/products?limit=1&new=2");
+    assert_eq!(purge::url_tag(&key), purge::tag_of("/api/products?new=2&limit=1", &later));
 }

@@ -166,3 +166,54 @@ async fn all_who_wait_are_told_what_an_origin_says_of_its_failure() {
     }
     assert_eq!((bench.calls(), direct, told), (1, 1, 19));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_for_a_place_that_another_lost_asks_once_more_by_himself() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let retry_after_seconds = 1;
+    bench.say(Err(FetchError::Overloaded {
+        retry_after_seconds,
+    }));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.ask().await.0 })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 20).await;
+    bench.say(Ok((200, public("max-age=300", "7"), "body")));
+    bench.origin.gate.add_permits(10);
+    let (mut refused, mut answered) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Answer::Failed(FetchError::Overloaded { .. }) => refused += 1,
+            Answer::Stored(_) => answered += 1,
+            _ => panic!("neither refused nor answered"),
+        }
+    }
+    assert_eq!((bench.calls(), refused, answered), (2, 1, 19));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_twice_with_others_is_told() {
+    let bench = Arc::new(bench());
+    bench.origin.gate.forget_permits(1000);
+    let retry_after_seconds = 1;
+    bench.say(Err(FetchError::Overloaded {
+        retry_after_seconds,
+    }));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.ask().await.0 })
+        })
+        .collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == 20).await;
+    bench.origin.gate.add_permits(100);
+    for task in tasks {
+        let answer = task.await.unwrap();
+        assert!(matches!(answer, Answer::Failed(FetchError::Overloaded { .. })));
+    }
+    assert!(bench.calls() <= 20, "{}", bench.calls());
+}

@@ -104,10 +104,11 @@ async fn a_purge_of_the_path_takes_every_variant() {
         body(&bench, &speaks(tongue)).await;
     }
     let urls = vec!["/p".to_owned()];
-    bench.cache.purge(&PurgeRequest {
+    let purge = PurgeRequest {
         urls,
         ..PurgeRequest::default()
-    });
+    };
+    bench.cache.purge(&purge, &bench.cache.config);
     bench.say(Ok((200, varying("Accept-Language"), "new")));
     for tongue in ["ta", "en"] {
         assert_eq!(body(&bench, &speaks(tongue)).await.0, "new");

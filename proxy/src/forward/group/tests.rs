@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::super::upstreams::InFlight;
 use super::super::{EjectionConfig, HealthConfig};
 use super::*;
 
@@ -227,4 +228,137 @@ async fn a_server_that_stands_alone_is_tried_once_more_where_a_connection_broke_
     let first = many.choose(&ASKER, &[]).unwrap();
     let second = many.choose(&ASKER, &[Arc::clone(&first.server)]).unwrap();
     assert!(!Arc::ptr_eq(&first.server, &second.server));
+}
+
+/// Three servers on ports from 1 on that are alike, and share requests out so.
+async fn balanced(balance: Balance, hash_by: HashBy) -> Group {
+    let config = GroupConfig {
+        balance,
+        hash_by,
+        ..group(&[1, 1, 1], &[]).await.config
+    };
+    new(&config, None)
+}
+
+/// Who gets the next request.
+fn next(group: &Group, asker: &Asker<'_>) -> Arc<Server> {
+    group.choose(asker, &[]).unwrap().server
+}
+
+#[tokio::test]
+async fn whoever_works_on_the_fewest_requests_gets_the_next_one() {
+    let group = balanced(Balance::LeastConnections, HashBy::default()).await;
+    let busy = [0, 2].map(|index| InFlight::of(&group.servers[index]));
+    for _ in 0..6 {
+        assert_eq!(next(&group, &ASKER).address, "127.0.0.1:2");
+    }
+    drop(busy);
+    let held = (0..9).map(|_| InFlight::of(&next(&group, &ASKER)));
+    let held: Vec<_> = held.collect();
+    for server in &group.servers {
+        assert_eq!(server.in_flight.load(Ordering::Relaxed), 3);
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_client_stays_with_his_server_whatever_he_asks_for() {
+    let group = balanced(Balance::ConsistentHash, HashBy::Address).await;
+    let mut chosen = BTreeSet::new();
+    for client in 0..60_u8 {
+        let asker = |path| Asker {
+            address: Some(IpAddr::from([192, 0, 2, client])),
+            path,
+        };
+        let server = next(&group, &asker("/"));
+        for path in ["/", "/api/cart", "/api/products"] {
+            assert!(Arc::ptr_eq(&server, &next(&group, &asker(path))));
+        }
+        chosen.insert(server.address.clone());
+    }
+    assert_eq!(chosen.len(), 3, "{chosen:?}");
+}
+
+#[tokio::test]
+async fn a_path_stays_with_its_server_whoever_asks_for_it() {
+    let group = balanced(Balance::ConsistentHash, HashBy::Path).await;
+    let mut chosen = BTreeSet::new();
+    for number in 0..60 {
+        let path = format!("/api/products/{number}");
+        let asker = |address| Asker {
+            address,
+            path: &path,
+        };
+        // The cache's own fetches have no client.
+        let server = next(&group, &asker(None));
+        for client in 0..3_u8 {
+            let address = IpAddr::from([192, 0, 2, client]);
+            assert!(Arc::ptr_eq(&server, &next(&group, &asker(Some(address)))));
+        }
+        chosen.insert(server.address.clone());
+    }
+    assert_eq!(chosen.len(), 3, "{chosen:?}");
+}
+
+#[tokio::test]
+async fn a_client_moves_only_when_his_server_is_gone() {
+    let group = balanced(Balance::ConsistentHash, HashBy::Address).await;
+    let askers = (0..60_u8).map(|client| Asker {
+        address: Some(IpAddr::from([192, 0, 2, client])),
+        path: "/",
+    });
+    let before: Vec<_> = askers.clone().map(|asker| next(&group, &asker)).collect();
+    group.servers[0].drained.store(true, Ordering::Relaxed);
+    for (asker, before) in askers.zip(before) {
+        let was_on_it = Arc::ptr_eq(&before, &group.servers[0]);
+        let stays = Arc::ptr_eq(&before, &next(&group, &asker));
+        assert_eq!(stays, !was_on_it);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_gets_something_only_while_fewer_than_half_of_the_others_serve() {
+    for (down, serving) in [
+        (vec![], &["127.0.0.1:1", "127.0.0.1:2"][..]),
+        (vec![1], &["127.0.0.1:2"]),
+        (vec![1, 2], &["127.0.0.1:3"]),
+        (vec![3], &["127.0.0.1:1", "127.0.0.1:2"]),
+    ] {
+        let mut config = group(&[1, 1, 1], &[]).await.config;
+        config.servers[2].backup = true;
+        let group = new(&config, Some(Box::new(Ports(down.clone()))));
+        group.check().await;
+        let chosen = (0..12).map(|_| next(&group, &ASKER).address.clone());
+        let chosen: BTreeSet<_> = chosen.collect();
+        assert!(chosen.iter().eq(serving), "{down:?}: {chosen:?}");
+    }
+}
+
+/// How many of so many requests the first server gets.
+fn share_of_first(group: &Group, requests: usize) -> usize {
+    let chosen = (0..requests).map(|_| next(group, &ASKER));
+    let first = chosen.filter(|server| Arc::ptr_eq(server, &group.servers[0]));
+    first.count()
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_a_small_share_first_and_the_whole_one_later() {
+    let group = group(&[1, 1], &[]).await;
+    assert_eq!(share_of_first(&group, 20), 10);
+    fail(&group, 0, 5);
+    assert_eq!(share_of_first(&group, 20), 0);
+    // The ejection is over; then a check finds it serving again.
+    for begins in ["ejection", "check"] {
+        if begins == "ejection" {
+            group.clock.advance(Duration::from_secs(10));
+        } else {
+            group.servers[0].record.came_back(group.now());
+        }
+        // A tenth against ten tenths, then five, then all of it.
+        assert_eq!(share_of_first(&group, 11), 1, "{begins}");
+        group.clock.advance(Duration::from_secs(5));
+        assert_eq!(share_of_first(&group, 15), 5, "{begins}");
+        group.clock.advance(Duration::from_secs(5));
+        assert_eq!(share_of_first(&group, 20), 10, "{begins}");
+    }
 }
