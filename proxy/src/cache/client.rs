@@ -29,7 +29,7 @@ fn says(request: &HeaderMap, directive: &str) -> bool {
 
 /// Fields of a request that decide nothing of an answer unless it says so (`Vary`): what a client is, where it comes from, which
 /// answers it has already, and what the edge writes itself.
-static SAYS_NOTHING: [HeaderName; 17] = [
+static SAYS_NOTHING: [HeaderName; 20] = [
     header::ACCEPT_ENCODING,
     header::CACHE_CONTROL,
     header::CONNECTION,
@@ -40,6 +40,7 @@ static SAYS_NOTHING: [HeaderName; 17] = [
     header::IF_NONE_MATCH,
     header::PRAGMA,
     header::REFERER,
+    header::TE,
     header::UPGRADE_INSECURE_REQUESTS,
     header::USER_AGENT,
     headers::FORWARDED_FOR,
@@ -47,6 +48,8 @@ static SAYS_NOTHING: [HeaderName; 17] = [
     headers::FORWARDED_PROTO,
     headers::REQUEST_ID,
     headers::TRACEPARENT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("priority"),
 ];
 
 impl Cache {
