@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use crackers_tests::answer::Answer;
+use crackers_tests::raw;
 use crackers_tests::stack::Stack;
 use serde_json::{Value, json};
 
@@ -142,5 +143,33 @@ async fn lists_and_rules_keep_out_by_address_method_and_path_however_it_is_disgu
     }
     let counted = "crackers_edge_admit_refused_total{reason=\"rule\"}";
     assert_eq!(shop.edge_metric(counted).await?, 4.0);
+    Ok(())
+}
+
+/// A stranger writes the beginning of the line that a trusted proxy ends with his address: whatever that is, the end is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_behind_a_trusted_proxy_passes_as_the_proxy() -> Result<()> {
+    let settings = "admit:\n  trusted_proxies: [127.0.0.0/8]\n  \
+        rules: [{methods: [], paths: [/api/categories/**], only_from: [127.0.0.0/8]}]\n";
+    let shop = Stack::start(1, settings).await?;
+    let ask = |lines: &[&[u8]]| {
+        let mut request = b"GET /api/categories HTTP/1.1\r\nHost: shop\r\n".to_vec();
+        for line in lines {
+            request.extend_from_slice(&[&b"X-Forwarded-For: "[..], line, b"\r\n"].concat());
+        }
+        request.extend_from_slice(b"Connection: close\r\n\r\n");
+        raw::exchange(shop.port, &request)
+    };
+    assert!(ask(&[])?.0.starts_with("HTTP/1.1 200 "));
+    assert!(ask(&[b"127.0.0.9"])?.0.starts_with("HTTP/1.1 200 "));
+    for lines in [
+        &[&b"203.0.113.9"[..]][..],
+        &[b"\xff, 203.0.113.9"],
+        &[b"127.0.0.1, caf\xc3\xa9, 203.0.113.9"],
+        &[b"127.0.0.1", b"\xff,203.0.113.9, 127.0.0.2"],
+    ] {
+        let (answer, _) = ask(lines)?;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{lines:?} {answer}");
+    }
     Ok(())
 }

@@ -334,3 +334,25 @@ async fn a_connection_that_is_open_already_is_idle_for_as_long_as_the_settings_i
     while idle.read(&mut part)? > 0 {}
     Ok(())
 }
+
+/// Which part of a query an answer depends on is said by the settings in use, to purges too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_by_url_goes_by_the_settings_in_use() -> Result<()> {
+    let shop = Stack::start(1, "").await?;
+    write(
+        &shop,
+        "cache:\n  routes:\n    - {path_prefix: /, enabled: true, query: [z, a], ignored_query: [], ttl_seconds: 60}\n",
+    )?;
+    let (status, said) = reload(&shop).await?;
+    assert_eq!(status, 200, "{said}");
+    let url = "/help?z=1&a=2";
+    for expected in ["stored", "hit"] {
+        let answer = shop.get(url).await?;
+        assert!(answer.field("cache-status").contains(expected), "{url}");
+    }
+    let purged = order(&shop, "/purge", &json!({ "urls": [url] })).await?;
+    assert_eq!(purged, 200);
+    let answer = shop.get(url).await?;
+    assert!(!answer.field("cache-status").contains("hit"), "{url}");
+    Ok(())
+}
