@@ -136,6 +136,7 @@ impl Edge {
 
     /// What all requests share, whichever settings they began with, goes on with these.
     pub fn take_over(&self, before: &Self) {
+        self.upstreams.take_over();
         self.fetch_from.store(Arc::clone(&self.upstreams));
         self.dispatch
             .configure(Arc::new(self.config.dispatch.clone()));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -73,7 +74,7 @@ pub enum Failed {
 
 impl Group {
     /// A group whose servers count as up until a check says otherwise. Servers with a host name join it with the first
-    /// [`Group::refresh`]; those that are known stay what they are.
+    /// [`Group::refresh`]; those that are known stay what they are, their settings included, until [`Group::take_over`].
     pub fn new(
         config: &GroupConfig,
         check: Option<Box<dyn HealthCheck + Send + Sync>>,
@@ -81,15 +82,16 @@ impl Group {
         known: &[Arc<Server>],
     ) -> Self {
         let of_config = |one: &ServerConfig| {
-            let mut same = known.iter().filter(|server| server.address == one.address);
-            let Some(server) = same.next() else {
-                return Arc::new(Server::new(one));
-            };
-            server.configure(one);
-            Arc::clone(server)
+            let mut known = known.iter();
+            let same = known.find(|server| server.address == one.address);
+            same.map_or_else(|| Arc::new(Server::new(one)), Arc::clone)
         };
         let servers: Vec<_> = config.servers.iter().map(of_config).collect();
-        let mut backends = Backends::new(Box::new(Named(servers.clone())));
+        let weights = config.servers.iter().map(|one| one.weight as usize);
+        let mut backends = Backends::new(Box::new(Named {
+            servers: servers.iter().cloned().zip(weights).collect(),
+            patience: Duration::from_millis(config.health.timeout_ms),
+        }));
         if let Some(check) = check {
             backends.set_health_check(check);
         }
@@ -116,6 +118,13 @@ impl Group {
         self.config == *config
             && self.breaker == common.breaker
             && self.retry_budget.config == common.retry_budget
+    }
+
+    /// From now on it is this group that is used: servers that another one has had go by its settings.
+    pub(super) fn take_over(&self) {
+        for (server, config) in self.servers.iter().zip(&self.config.servers) {
+            server.configure(config);
+        }
     }
 
     /// It gets no more requests than those that it has, and needs no checks.
@@ -202,12 +211,10 @@ impl Group {
             .filter_map(|backend| Some((backend, backend.ext.get::<Arc<Server>>()?)))
             .collect();
         // Who stands alone, others being drained, is asked again.
-        let is_drained = |server: &Server| server.drained.load(Ordering::Relaxed);
-        let undrained = known.iter().filter(|(_, server)| !is_drained(server));
-        let is_alone = undrained.count() < 2;
+        let is_alone = undrained(backends) < 2;
         let standings = known.iter().map(|(backend, server)| Standing {
             is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
-            is_drained: is_drained(server),
+            is_drained: server.drained.load(Ordering::Relaxed),
             is_stopping: server.is_stopping.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup.load(Ordering::Relaxed),
@@ -303,9 +310,10 @@ impl Group {
     /// stands alone may be several processes behind one socket: where a connection broke off, one of them may have died, and
     /// it is tried once more.
     pub fn may_retry(&self, tried: usize, retries_max: u32, failed: Failed) -> bool {
+        let servers = undrained(&self.balancer.backends().get_backend());
         let most = match failed {
-            Failed::BrokeOff => self.servers.len().max(2),
-            Failed::Otherwise => self.servers.len(),
+            Failed::BrokeOff => servers.max(2),
+            Failed::Otherwise => servers,
         };
         if tried >= most || tried > retries_max as usize {
             return false;
@@ -321,5 +329,16 @@ impl Group {
     }
 }
 
+/// How many servers are there and get something new.
+fn undrained(backends: &BTreeSet<Backend>) -> usize {
+    let servers = backends
+        .iter()
+        .filter_map(|one| one.ext.get::<Arc<Server>>());
+    let undrained = servers.filter(|server| !server.drained.load(Ordering::Relaxed));
+    undrained.count()
+}
+
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use http::HeaderName;
 
 use crackers_shared::clock::Clock;
@@ -25,7 +26,8 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// The groups of a checked configuration. What is known of a server goes over from the groups before, by the names of
-    /// group and server; a group of which nothing has changed goes over whole.
+    /// group and server; a group of which nothing has changed goes over whole. For those before, nothing has changed until
+    /// [`Upstreams::take_over`].
     pub fn new(
         config: &crate::config::Config,
         clock: &Clock,
@@ -83,7 +85,7 @@ impl Upstreams {
 
     /// Finds out about groups that are not among those before what is known of them there: who is down stays down.
     pub async fn prepare(&self, before: &Self) {
-        for group in self.groups.iter().filter(|group| !before.holds(group)) {
+        let prepare = async |group: &Arc<Group>| {
             group.refresh().await;
             let known = before.group(&group.name);
             if known.is_some_and(|known| known.servers.iter().any(|one| !known.is_up(one))) {
@@ -91,14 +93,21 @@ impl Upstreams {
                     group.check().await;
                 }
             }
+        };
+        let new = self.groups.iter().filter(|group| !before.holds(group));
+        join_all(new.map(prepare)).await;
+    }
+
+    /// From now on it is these groups that are used.
+    pub fn take_over(&self) {
+        for group in &self.groups {
+            group.take_over();
         }
     }
 
     /// Looks up where every server is.
     pub async fn refresh(&self) {
-        for group in &self.groups {
-            group.refresh().await;
-        }
+        join_all(self.groups.iter().map(|group| group.refresh())).await;
     }
 
     /// Gives a server nothing new, or something again; false when none has this address.
@@ -106,9 +115,7 @@ impl Upstreams {
         let named = self.servers().filter(|one| one.address == address);
         let named: Vec<&Arc<Server>> = named.collect();
         for server in &named {
-            server
-                .drained
-                .store(is_drained, Ordering::Relaxed);
+            server.drained.store(is_drained, Ordering::Relaxed);
         }
         !named.is_empty()
     }
