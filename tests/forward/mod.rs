@@ -2,10 +2,12 @@
 
 mod answers;
 mod balancing;
+mod breaking_bodies;
 mod failing;
 mod interim;
 mod old_clients;
 mod plain;
+mod slow_uploads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,7 +19,7 @@ use super::balance::{self, Balance, Candidate, HashBy, Standing};
 use super::retry_budget::{RetryBudget, RetryBudgetConfig};
 use super::upstreams::{Chosen, Named, Pass, Server};
 use super::{GroupConfig, ServerConfig};
-use crate::dispatch::breaker::{BreakerConfig, State, Turned, Went};
+use crate::dispatch::breaker::{BreakerConfig, Passed, State, Turned, Went};
 use crate::telemetry::Metrics;
 
 /// Who asks for a server.
@@ -46,8 +46,8 @@ pub struct Group {
     is_retired: AtomicBool,
     retry_budget: RetryBudget,
     breaker: BreakerConfig,
-    clock: Clock,
-    metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What all groups have in common.
@@ -244,23 +244,33 @@ impl Group {
         }
     }
 
-    /// Takes in how a request went. The breaker hears of what it let through; ejection of everything but its probes.
-    pub fn report(&self, server: &Server, pass: Option<Pass>, went: Went) {
+    /// Takes in how a request went, as far as the head of its answer. The breaker hears of what it let through; ejection of
+    /// failures, those of its probes aside. Gives back what may break off yet ([`Group::broke_off`]).
+    pub fn report(&self, server: &Server, pass: Option<Pass>, went: Went) -> Option<Passed> {
         let now = self.clock.now_microseconds();
-        let names = [self.name.as_str(), &server.address];
-        if went == Went::Badly {
-            let failures = &self.metrics.upstream_failures;
-            failures.with_label_values(&names).inc();
-        }
         let passed = pass.and_then(Pass::take);
         let turned =
             passed.and_then(|passed| server.breaker.report(&self.breaker, passed, went, now));
+        self.tell(server, turned);
+        if went == Went::Badly {
+            self.failed(server, passed, now);
+        }
+        passed.filter(|_| went != Went::Badly)
+    }
+
+    /// Takes in that an answer broke off whose head was good.
+    pub fn broke_off(&self, server: &Server, passed: Passed) {
+        let now = self.clock.now_microseconds();
+        let turned = server.breaker.broke_off(&self.breaker, passed, now);
+        self.tell(server, turned);
+        self.failed(server, Some(passed), now);
+    }
+
+    fn tell(&self, server: &Server, turned: Option<Turned>) {
         match turned {
             Some(Turned::Opened(reason)) => {
-                let opened = &self.metrics.breaker_opened;
-                opened
-                    .with_label_values(&[names[0], names[1], reason])
-                    .inc();
+                let labels = [self.name.as_str(), &server.address, reason];
+                self.metrics.breaker_opened.with_label_values(&labels).inc();
                 tracing::warn!(group = %self.name, server = %server.address, reason, "an origin's breaker has opened");
             }
             Some(Turned::Closed) => {
@@ -268,17 +278,15 @@ impl Group {
             }
             None => {}
         }
-        let is_probe = passed.is_some_and(|passed| passed.is_probe);
-        match went {
-            Went::Well(_) => server.record.succeeded(),
-            Went::Badly if is_probe => {}
-            Went::Badly => self.failed(server, now),
-        }
     }
 
-    fn failed(&self, server: &Server, now: i64) {
+    fn failed(&self, server: &Server, passed: Option<Passed>, now: i64) {
+        let names = [self.name.as_str(), &server.address];
+        let failures = &self.metrics.upstream_failures;
+        failures.with_label_values(&names).inc();
         let config = &self.config.ejection;
-        if !server.record.failed(config, now) {
+        let is_probe = passed.is_some_and(|passed| passed.is_probe);
+        if is_probe || !server.record.failed(config, now) {
             return;
         }
         let _one_at_a_time = self.ejecting.lock();
@@ -286,7 +294,6 @@ impl Group {
         let may_be = self.servers.len() * config.share_max_percent / 100;
         if ejected.count() < may_be && !server.record.is_ejected(now) {
             server.record.eject(config, now);
-            let names = [self.name.as_str(), &server.address];
             self.metrics.ejections.with_label_values(&names).inc();
             tracing::warn!(group = %self.name, server = %server.address, "an origin failed too often and is ejected");
         }
@@ -295,15 +302,6 @@ impl Group {
     /// What time it is, in microseconds.
     pub fn now(&self) -> i64 {
         self.clock.now_microseconds()
-    }
-
-    /// How a request went that was asked at `begun` (microseconds).
-    pub fn went(&self, is_good: bool, begun: i64) -> Went {
-        if is_good {
-            Went::Well(self.now() - begun)
-        } else {
-            Went::Badly
-        }
     }
 
     /// Whether a request may be tried on one more server than those in `tried`; takes from the budget if so. A server that
@@ -339,6 +337,6 @@ fn undrained(backends: &BTreeSet<Backend>) -> usize {
 }
 
 #[cfg(test)]
-mod more_tests;
+pub(super) mod more_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod groups;
 pub mod headers;
 mod health;
 pub mod http1;
+mod pauses;
 pub mod retry_budget;
 pub mod upstreams;
 

@@ -16,7 +16,9 @@ use super::tunnel::Tunnel;
 use crate::cache::fetch::{FetchError, Fetched};
 use crate::dispatch::Permit;
 use crate::forward::Timeouts;
+use crate::forward::attempts::Unfinished;
 use crate::forward::client::is_event_stream;
+use crate::forward::pauses::Pauses;
 use crate::forward::upstreams::InFlight;
 use crate::telemetry::Metrics;
 
@@ -26,6 +28,8 @@ pub struct Held {
     pub in_flight: Option<InFlight>,
     /// An origin slot.
     pub permit: Option<Permit>,
+    /// Who tells of the origin how the answer ends.
+    pub unfinished: Option<Unfinished>,
 }
 
 /// An answer whose body is on its way.
@@ -40,12 +44,24 @@ pub struct Arriving {
     pub(super) idle: Duration,
     pub(super) read_limit: Duration,
     pub(super) held: Option<Held>,
+    pub(super) pauses: Pauses,
 }
 
 impl Arriving {
-    /// Lets it hold something until its body has arrived; what may last for hours, live events and tunnels, keeps no slot.
+    /// Whether no more of it is waited for: it is there whole, or may last for hours.
+    pub fn is_settled(&self) -> bool {
+        let buffered = self.connection.as_ref().map_or(0, |one| one.buffer.len());
+        self.body.expected() <= buffered as u64 || self.is_endless()
+    }
+
+    /// Live events and tunnels.
+    fn is_endless(&self) -> bool {
+        is_event_stream(&self.head.fields) || self.is_tunnel()
+    }
+
+    /// Lets it hold something until its body has arrived; what may last for hours keeps no slot.
     pub fn hold(&mut self, mut held: Held) {
-        if is_event_stream(&self.head.fields) || self.is_tunnel() {
+        if self.is_endless() {
             held.permit = None;
         }
         self.held = Some(held);
@@ -84,16 +100,23 @@ impl Arriving {
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, FetchError>> {
+        self.pauses.ended();
         loop {
             let connection = self.connection.as_mut()?;
             let part = match self.body.take(&mut connection.buffer) {
                 Ok(part) => part,
-                Err(bad) => return self.fail(FetchError::Broken(bad.to_string())),
+                Err(bad) => {
+                    self.broke_off();
+                    return self.fail(FetchError::Broken(bad.to_string()));
+                }
             };
             if self.body.has_ended() {
                 self.finish();
             }
             if !part.is_empty() {
+                if !self.body.has_ended() {
+                    self.pauses.begin();
+                }
                 return Some(Ok(part));
             }
             let connection = self.connection.as_mut()?;
@@ -101,13 +124,21 @@ impl Arriving {
                 Ok(true) => {}
                 Ok(false) if self.body.ends_with_the_stream() => {
                     self.connection = None;
-                    self.held = None;
+                    self.release();
                 }
                 Ok(false) => {
+                    self.closed();
                     let error = "the answer ended before its end";
                     return self.fail(FetchError::Broken(error.to_owned()));
                 }
-                Err(error) => return self.fail(error),
+                Err(FetchError::Timeout) => {
+                    self.broke_off();
+                    return self.fail(FetchError::Timeout);
+                }
+                Err(error) => {
+                    self.closed();
+                    return self.fail(error);
+                }
             }
         }
     }
@@ -119,9 +150,32 @@ impl Arriving {
         Some(Err(error))
     }
 
+    /// The origin has closed the connection too early: its failure, unless it had to wait for the client.
+    fn closed(&mut self) {
+        if !self.pauses.were_long() {
+            self.broke_off();
+        }
+    }
+
+    /// The origin has failed.
+    fn broke_off(&mut self) {
+        let unfinished = self.held.as_mut().and_then(|held| held.unfinished.take());
+        if let Some(unfinished) = unfinished {
+            unfinished.broke_off();
+        }
+    }
+
+    /// The body is there, and holds nothing any more.
+    fn release(&mut self) {
+        let unfinished = self.held.take().and_then(|held| held.unfinished);
+        if let Some(unfinished) = unfinished {
+            unfinished.ended();
+        }
+    }
+
     /// The body is there: the connection serves somebody else, unless it has said more than it was asked.
     fn finish(&mut self) {
-        self.held = None;
+        self.release();
         let connection = self.connection.take();
         let clean = connection.filter(|one| self.is_kept && one.buffer.is_empty());
         if let Some(connection) = clean {

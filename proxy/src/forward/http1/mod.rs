@@ -18,6 +18,7 @@ use pingora::protocols::l4::socket::SocketAddr;
 use prometheus::IntCounter;
 
 use super::Timeouts;
+use super::pauses::Pauses;
 use crate::cache::fetch::FetchError;
 use crate::telemetry::Metrics;
 pub use arriving::{Arriving, Held};
@@ -202,6 +203,7 @@ impl Http1 {
             idle: Duration::from_millis(timeouts.idle_ms),
             read_limit,
             held: None,
+            pauses: Pauses::default(),
         })
     }
 
