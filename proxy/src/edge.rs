@@ -136,6 +136,7 @@ impl Edge {
 
     /// What all requests share, whichever settings they began with, goes on with these.
     pub fn take_over(&self, before: &Self) {
+        self.upstreams.take_over();
         self.fetch_from.store(Arc::clone(&self.upstreams));
         self.dispatch
             .configure(Arc::new(self.config.dispatch.clone()));
@@ -147,7 +148,7 @@ impl Edge {
         }
     }
 
-    /// Takes servers that are there no longer out of the metrics.
+    /// Takes servers that are there no longer out of the metrics, and their words out of memory.
     fn forget(&self, group: &Group) {
         let mut named = self.upstreams.groups.iter();
         let same = named.find(|one| one.name == group.name);
@@ -161,6 +162,10 @@ impl Edge {
                 // One that was never shown needs no taking out.
                 let _ = self.metrics.upstream_up.remove_label_values(&labels);
                 let _ = self.metrics.breaker_state.remove_label_values(&labels);
+            }
+            let mut all = self.upstreams.servers();
+            if all.all(|one| one.address != server.address) {
+                self.dispatch.forget(&server.address);
             }
         }
     }

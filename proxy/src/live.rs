@@ -69,11 +69,16 @@ impl Live {
         self.is_handed_over.load(Ordering::Acquire)
     }
 
-    /// Takes the configuration anew.
+    /// Takes the configuration anew. Whoever drops this breaks nothing off: what was begun is ended.
     ///
     /// # Errors
     /// Whatever is wrong with it, and where; then everything stays as it is.
-    pub async fn reload(&self) -> anyhow::Result<Reloaded> {
+    pub async fn reload(self: &Arc<Self>) -> anyhow::Result<Reloaded> {
+        let live = Arc::clone(self);
+        tokio::spawn(async move { live.reload_in_turn().await }).await?
+    }
+
+    async fn reload_in_turn(&self) -> anyhow::Result<Reloaded> {
         let _turn = self.one_at_a_time.lock().await;
         let before = self.edge();
         let outcome = self.try_reload(&before).await;

@@ -15,12 +15,11 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use crate::accept::stream_watch::{self, Verdict};
 use crate::context::{Arrival, Context};
 use crate::edge::Edge;
-use crate::forward::client::is_event_stream;
-use crate::forward::group::{Asker, Failed};
+use crate::forward::group::Asker;
 use crate::forward::http1::head::framing;
 use crate::live::Live;
 use crate::record;
-use crate::request::{self, STAYS_ON_CONNECTION};
+use crate::request::{self, Exchange, STAYS_ON_CONNECTION};
 use crate::respond::compression::Encoder;
 use crate::respond::send;
 use crate::telemetry::traces::Stage;
@@ -98,8 +97,8 @@ impl ProxyHttp for Phases {
             Verdict::TooSlow => return Err(Error::new_down(ErrorType::ReadTimedout)),
         }
         if is_end {
-            // An origin is not slow because its client is.
-            context.attempts.asked = edge.clock.now_microseconds();
+            let now = edge.clock.now_microseconds();
+            context.attempts.has_whole_request(now);
         }
         Ok(())
     }
@@ -113,9 +112,7 @@ impl ProxyHttp for Phases {
     ) -> Box<Error> {
         let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
-        let request = session.req_header();
-        request::failed(edge, request, context);
-        let may_retry = request::may_retry(edge, request, context, Failed::Otherwise);
+        let may_retry = request::not_reached(edge, session.req_header(), context);
         error.set_retry(may_retry);
         error
     }
@@ -127,6 +124,10 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         stream_watch::begin();
+        if session.is_body_done() {
+            let now = one.edge.clock.now_microseconds();
+            one.context.attempts.has_whole_request(now);
+        }
         // WebSockets go another way, and the wish for any other protocol may be ignored (RFC 9110 7.8).
         for name in STAYS_ON_CONNECTION.iter().chain(&[header::UPGRADE]) {
             upstream.remove_header(name);
@@ -150,25 +151,14 @@ impl ProxyHttp for Phases {
     ) -> Box<Error> {
         let OneRequest { edge, context } = one;
         let mut error = error.more_context(format!("Peer: {peer}"));
-        let is_untouched =
-            session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
-        // Another origin mends nothing of what the client has broken.
-        let is_origins = error.esource() == &ErrorSource::Upstream;
-        let is_repeatable =
-            is_origins && session.req_header().method.is_idempotent() && is_untouched;
-        if is_repeatable && reused {
-            context.attempts.forget_last();
-        } else if is_origins {
-            request::failed(edge, session.req_header(), context);
-        }
-        let failed = match error.etype() {
-            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
-                Failed::BrokeOff
-            }
-            _ => Failed::Otherwise,
+        let exchange = Exchange {
+            is_untouched: session.response_written().is_none()
+                && !session.as_ref().retry_buffer_truncated(),
+            is_reused: reused,
         };
-        let may_retry = || request::may_retry(edge, session.req_header(), context, failed);
-        error.set_retry(is_repeatable && (reused || may_retry()));
+        let request = session.req_header();
+        let may_retry = request::broke_off(edge, request, context, exchange, &mut error);
+        error.set_retry(may_retry);
         error
     }
 
@@ -199,10 +189,6 @@ impl ProxyHttp for Phases {
         request::answered(edge, request, context, (answer.status, &fields));
         // Before the client hears of it: what he asks for next is the new answer.
         request::learn(edge, request, answer.status, &fields);
-        if is_event_stream(&fields) {
-            // It may last for hours: it keeps no slot.
-            context.permit = None;
-        }
         let least = edge.respond.compress_bytes_min;
         context.encoder = Encoder::start(request, answer.status, &mut fields, least);
         if request.method == http::Method::HEAD {
@@ -232,6 +218,7 @@ impl ProxyHttp for Phases {
         is_end: bool,
         one: &mut OneRequest,
     ) -> Result<Option<Duration>> {
+        one.context.attempts.passes_on();
         if let Some(encoder) = &mut one.context.encoder {
             *body = Some(encoder.push(body.as_ref(), is_end)).filter(|made| !made.is_empty());
         }
@@ -268,6 +255,9 @@ impl ProxyHttp for Phases {
                 stream_watch::taken_back();
             }
             tracing::debug!(request_id = %context.request_id, %error, "a request failed");
+        }
+        if error.is_none() {
+            context.attempts.ended();
         }
         let request = session.req_header();
         record::record(edge, request, context, status, session.body_bytes_sent());

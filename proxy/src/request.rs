@@ -22,7 +22,8 @@ pub use failures::{body_too_slow, problem};
 use failures::{of_fetch, overloaded};
 use forward::from;
 pub use forward::{
-    STAYS_ON_CONNECTION, answered, dropped, failed, forward, learn, may_retry, prepare,
+    Exchange, STAYS_ON_CONNECTION, answered, broke_off, dropped, forward, learn, not_reached,
+    prepare,
 };
 
 /// The host that was asked for; `accept` has seen to it that there is one, and one only.

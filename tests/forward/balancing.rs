@@ -14,7 +14,7 @@ const BAD: &str =
     "HTTP/1.1 502 Bad Gateway\r\nX-Who: bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// An edge in front of these two origins; whoever fails three in a row is ejected.
-fn edge(folder: &Path, ports: [u16; 2]) -> Result<LoneEdge> {
+pub(super) fn edge(folder: &Path, ports: [u16; 2]) -> Result<LoneEdge> {
     edge_with(folder, ports, "")
 }
 
@@ -34,7 +34,12 @@ fn edge_with(folder: &Path, ports: [u16; 2], own: &str) -> Result<LoneEdge> {
 }
 
 /// Asks something of the admin interface: the status.
-async fn order(folder: &Path, edge: &LoneEdge, what: &str, message: Value) -> Result<u16> {
+pub(super) async fn order(
+    folder: &Path,
+    edge: &LoneEdge,
+    what: &str,
+    message: Value,
+) -> Result<u16> {
     let token = std::fs::read_to_string(folder.join("data/edge-admin.token"))?;
     let url = format!("http://127.0.0.1:{}/{what}", edge.admin);
     let order = reqwest::Client::new().post(url).bearer_auth(&token);

@@ -2,11 +2,13 @@
 
 mod answers;
 mod balancing;
+mod breaking_bodies;
 mod failing;
 mod interim;
 mod old_clients;
 mod plain;
 mod routes;
+mod slow_uploads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -122,6 +122,8 @@ pub enum Turned {
 pub struct Passed {
     /// How often the state had changed: what was let through before says nothing of now.
     changes: u64,
+    /// How often probes had been written off since: of the earlier ones only those that go badly say something.
+    written_off: u32,
     /// Whether it is one of the probes.
     pub is_probe: bool,
 }
@@ -139,10 +141,58 @@ enum Inner {
     Closed(Box<[Part; PARTS]>),
     /// Until then; probes from then on.
     Open(i64),
-    Probing {
-        under_way: u32,
-        good: u32,
-    },
+    Probing(Probes),
+}
+
+/// The requests that are let through one beside the other, to see how they go.
+#[derive(Debug, Default)]
+struct Probes {
+    under_way: u32,
+    good: u32,
+    /// When the last one was let through.
+    last: i64,
+    /// How often those under way were written off.
+    written_off: u32,
+}
+
+impl Probes {
+    fn may_pass(&self, config: &BreakerConfig, now: i64) -> bool {
+        self.has_room(config) || self.is_overdue(config, now)
+    }
+
+    /// One more, unless there are enough. Those of which nothing was heard for too long count no longer: a client who takes
+    /// hours over his request must not keep all others out. Says how often some were written off.
+    fn enter(&mut self, config: &BreakerConfig, now: i64) -> Option<u32> {
+        if !self.may_pass(config, now) {
+            return None;
+        }
+        if !self.has_room(config) {
+            self.under_way = 0;
+            self.written_off += 1;
+        }
+        self.under_way += 1;
+        self.last = now;
+        Some(self.written_off)
+    }
+
+    fn has_room(&self, config: &BreakerConfig) -> bool {
+        self.under_way + self.good < config.probes
+    }
+
+    /// Whatever is not slow would have answered by now.
+    fn is_overdue(&self, config: &BreakerConfig, now: i64) -> bool {
+        let patience = microseconds(config.open_ms.max(config.slow_ms));
+        now.saturating_sub(self.last) > patience
+    }
+
+    /// Whether enough went well with this one.
+    fn went_well(&mut self, config: &BreakerConfig, passed: Passed) -> bool {
+        if passed.written_off == self.written_off {
+            self.under_way = self.under_way.saturating_sub(1);
+            self.good += 1;
+        }
+        self.good >= config.probes
+    }
 }
 
 /// The breaker of one server; times in microseconds.
@@ -161,7 +211,7 @@ impl Breaker {
         match &self.0.lock().0 {
             Inner::Closed(_) => State::Closed,
             Inner::Open(until) if now < *until => State::Open,
-            Inner::Open(_) | Inner::Probing { .. } => State::HalfOpen,
+            Inner::Open(_) | Inner::Probing(_) => State::HalfOpen,
         }
     }
 
@@ -170,7 +220,7 @@ impl Breaker {
         match &self.0.lock().0 {
             Inner::Closed(_) => true,
             Inner::Open(until) => now >= *until,
-            Inner::Probing { under_way, good } => under_way + good < config.probes,
+            Inner::Probing(probes) => probes.may_pass(config, now),
         }
     }
 
@@ -178,28 +228,21 @@ impl Breaker {
     pub fn enter(&self, config: &BreakerConfig, now: i64) -> Option<Passed> {
         let mut inner = self.0.lock();
         let (state, changes) = &mut *inner;
-        let is_probe = match state {
-            Inner::Closed(_) => false,
-            Inner::Open(until) if now < *until => return None,
-            Inner::Open(_) => {
-                *state = Inner::Probing {
-                    under_way: 1,
-                    good: 0,
-                };
-                *changes += 1;
-                true
+        if let Inner::Open(until) = state {
+            if now < *until {
+                return None;
             }
-            Inner::Probing { under_way, good } => {
-                if *under_way + *good >= config.probes {
-                    return None;
-                }
-                *under_way += 1;
-                true
-            }
+            *state = Inner::Probing(Probes::default());
+            *changes += 1;
+        }
+        let written_off = match state {
+            Inner::Probing(probes) => Some(probes.enter(config, now)?),
+            Inner::Closed(_) | Inner::Open(_) => None,
         };
         Some(Passed {
             changes: *changes,
-            is_probe,
+            written_off: written_off.unwrap_or(0),
+            is_probe: written_off.is_some(),
         })
     }
 
@@ -220,25 +263,35 @@ impl Breaker {
         let turned = match state {
             Inner::Open(_) => None,
             Inner::Closed(parts) => {
-                count(parts, config, went, is_slow, now);
+                let part = part(parts, config, now);
+                part.requests += 1;
+                part.failed += u32::from(went == Went::Badly);
+                part.slow += u32::from(is_slow);
                 reason(parts, config, now).map(Turned::Opened)
             }
-            Inner::Probing { .. } if went == Went::Badly || is_slow => {
-                Some(Turned::Opened("probe"))
-            }
-            Inner::Probing { under_way, good } => {
-                *under_way = under_way.saturating_sub(1);
-                *good += 1;
-                (*good >= config.probes).then_some(Turned::Closed)
-            }
+            Inner::Probing(_) if went == Went::Badly || is_slow => Some(Turned::Opened("probe")),
+            Inner::Probing(probes) => probes.went_well(config, passed).then_some(Turned::Closed),
         };
-        match turned {
-            Some(Turned::Opened(_)) => *state = Inner::Open(now + microseconds(config.open_ms)),
-            Some(Turned::Closed) => *state = Inner::Closed(Default::default()),
-            None => return None,
+        turn(&mut inner, config, turned, now)
+    }
+
+    /// Takes in that an answer broke off of which [`Breaker::report`] was told that it went well.
+    pub fn broke_off(&self, config: &BreakerConfig, passed: Passed, now: i64) -> Option<Turned> {
+        let mut inner = self.0.lock();
+        let (state, changes) = &mut *inner;
+        if passed.changes != *changes {
+            return None;
         }
-        *changes += 1;
-        turned
+        let turned = match state {
+            Inner::Open(_) => None,
+            Inner::Closed(parts) => {
+                // The request is counted already.
+                part(parts, config, now).failed += 1;
+                reason(parts, config, now).map(Turned::Opened)
+            }
+            Inner::Probing(_) => Some(Turned::Opened("probe")),
+        };
+        turn(&mut inner, config, turned, now)
     }
 
     /// A check found the server serving again: the probes may begin.
@@ -262,10 +315,27 @@ impl Breaker {
     pub fn give_back(&self, passed: Passed) {
         let mut inner = self.0.lock();
         let (state, changes) = &mut *inner;
-        if let (Inner::Probing { under_way, .. }, true) = (state, passed.changes == *changes) {
-            *under_way = under_way.saturating_sub(1);
+        if let (Inner::Probing(probes), true) = (state, passed.changes == *changes)
+            && passed.written_off == probes.written_off
+        {
+            probes.under_way = probes.under_way.saturating_sub(1);
         }
     }
+}
+
+/// Changes the state as told.
+fn turn(
+    (state, changes): &mut (Inner, u64),
+    config: &BreakerConfig,
+    turned: Option<Turned>,
+    now: i64,
+) -> Option<Turned> {
+    *state = match turned? {
+        Turned::Opened(_) => Inner::Open(now + microseconds(config.open_ms)),
+        Turned::Closed => Inner::Closed(Default::default()),
+    };
+    *changes += 1;
+    turned
 }
 
 fn microseconds(milliseconds: u64) -> i64 {
@@ -276,7 +346,8 @@ fn number(config: &BreakerConfig, now: i64) -> i64 {
     now / (microseconds(config.window_ms) / PARTS as i64).max(1)
 }
 
-fn count(parts: &mut [Part; PARTS], config: &BreakerConfig, went: Went, is_slow: bool, now: i64) {
+/// The part of the window that is now.
+fn part<'a>(parts: &'a mut [Part; PARTS], config: &BreakerConfig, now: i64) -> &'a mut Part {
     let number = number(config, now);
     let part = &mut parts[number.rem_euclid(PARTS as i64) as usize];
     if part.number != number {
@@ -285,9 +356,7 @@ fn count(parts: &mut [Part; PARTS], config: &BreakerConfig, went: Went, is_slow:
             ..Part::default()
         };
     }
-    part.requests += 1;
-    part.failed += u32::from(went == Went::Badly);
-    part.slow += u32::from(is_slow);
+    part
 }
 
 /// Why the window opens the breaker, if it does.

@@ -4,6 +4,7 @@
 
 pub mod breaker;
 pub mod concurrency;
+mod memory;
 pub mod priority;
 pub mod queue;
 mod slots;
@@ -31,7 +32,7 @@ pub struct Config {
     pub concurrency_max: usize,
     /// The limit that adapts itself.
     pub adaptive: AdaptiveConfig,
-    /// While an origin says it uses more memory than this, in bytes, fewer requests are given out.
+    /// While an origin says it uses more memory than this, in bytes, fewer requests are given out; its word counts for ten seconds.
     pub memory_bytes_max: u64,
     /// Requests at once while an origin is above its memory limit.
     pub concurrency_when_full: usize,

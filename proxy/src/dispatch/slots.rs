@@ -11,6 +11,7 @@ use crackers_shared::clock::Clock;
 use crackers_shared::headers;
 
 use super::concurrency::{Gradient, Sample};
+use super::memory::Memory;
 use super::queue::{Place, Queue};
 use super::{Class, Config, Limit, User};
 use crate::telemetry::Metrics;
@@ -29,9 +30,13 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Takes in that an origin answered what it was asked at `begun` (microseconds), and what it says of itself.
-    pub fn answered(&self, answer: &HeaderMap, begun: i64) {
-        self.dispatch.heard(answer);
+    /// Takes in what an origin says of itself with an answer.
+    pub fn heard(&self, origin: &str, answer: &HeaderMap) {
+        self.dispatch.heard(origin, answer);
+    }
+
+    /// Takes in that an origin has now answered what it was asked at `begun` (microseconds).
+    pub fn answered(&self, begun: i64) {
         self.dispatch.took(self.class, begun);
     }
 }
@@ -53,7 +58,8 @@ struct State {
     config: Arc<Config>,
     queue: Queue<oneshot::Sender<()>>,
     adaptive: Gradient,
-    origin_memory: u64,
+    memory: Memory,
+    clock: Clock,
 }
 
 impl State {
@@ -66,7 +72,7 @@ impl State {
                 .adaptive
                 .limit(&config.adaptive, config.concurrency_max),
         };
-        if self.origin_memory > config.memory_bytes_max {
+        if self.memory.is_over(config.memory_bytes_max, &self.clock) {
             slots.min(config.concurrency_when_full)
         } else {
             slots
@@ -93,7 +99,8 @@ impl Dispatch {
             config,
             queue: Queue::new(),
             adaptive,
-            origin_memory: 0,
+            memory: Memory::default(),
+            clock: clock.clone(),
         };
         let dispatch = Self {
             state: Mutex::new(state),
@@ -184,19 +191,29 @@ impl Dispatch {
     }
 
     /// Takes in what an origin says of itself: its memory use.
-    pub fn heard(&self, answer: &HeaderMap) {
+    pub fn heard(&self, origin: &str, answer: &HeaderMap) {
         let value = answer
             .get(headers::MEMORY_USAGE)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(bytes) = value {
-            self.changed(|state| {
-                state.origin_memory = bytes;
-                state.call();
-            });
-            self.metrics
-                .origin_memory_bytes
-                .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            let now = self.clock.now_microseconds();
+            self.remember(|memory| memory.heard(origin, bytes, now));
         }
+    }
+
+    /// An origin is there no longer: what it has said of itself counts no longer.
+    pub fn forget(&self, origin: &str) {
+        self.remember(|memory| memory.forget(origin));
+    }
+
+    fn remember(&self, change: impl FnOnce(&mut Memory)) {
+        let most = self.changed(|state| {
+            change(&mut state.memory);
+            state.call();
+            state.memory.most()
+        });
+        let gauge = &self.metrics.origin_memory_bytes;
+        gauge.set(i64::try_from(most).unwrap_or(i64::MAX));
     }
 
     fn took(&self, class: Class, begun: i64) {

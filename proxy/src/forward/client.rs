@@ -45,7 +45,7 @@ pub struct Route<'a> {
     /// How long each step may take.
     pub timeouts: &'a Timeouts,
     /// The origins.
-    pub group: &'a Group,
+    pub group: &'a Arc<Group>,
     /// See [`super::Config::retries_max`].
     pub retries_max: u32,
 }
@@ -73,12 +73,20 @@ pub async fn forward(
             let none = format!("no server of {} is left", group.name);
             return Err(FetchError::Unreachable(none));
         };
+        // Its body is there already.
+        attempts.has_whole_request(group.now());
         let failure = match http1.exchange(request, &place.0, timeouts).await {
             Ok(mut arriving) => {
                 let (status, fields) = (arriving.head.status, &arriving.head.fields);
                 attempts.answered(group, status, fields, permit.as_ref());
-                let in_flight = attempts.in_flight.take();
-                arriving.hold(Held { in_flight, permit });
+                if arriving.is_settled() {
+                    attempts.ended();
+                }
+                arriving.hold(Held {
+                    in_flight: attempts.in_flight.take(),
+                    permit,
+                    unfinished: attempts.unfinished(group),
+                });
                 return Ok(arriving);
             }
             Err(failure) => failure,
@@ -148,9 +156,19 @@ impl Fetch for UpstreamClient {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue, header};
+    use std::time::Duration;
+
+    use futures_util::StreamExt as _;
+    use http::{HeaderMap, HeaderValue, Method, header};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::{Config, DEFAULTS};
+    use crate::forward::group::more_tests::group;
+    use crate::telemetry::Metrics;
+
+    const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 
     #[test]
     fn an_origin_that_says_when_to_come_back_has_not_failed() {
@@ -166,6 +184,72 @@ mod tests {
         ] {
             let code = StatusCode::from_u16(status).unwrap();
             assert_eq!(is_gateway_error(code, fields), failed, "{status}");
+        }
+    }
+
+    /// An origin that answers each request with these bytes, and closes the connection.
+    async fn origin(answer: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 1024];
+                assert!(stream.read(&mut head).await.is_ok());
+                assert!(stream.write_all(answer.as_bytes()).await.is_ok());
+            }
+        });
+        port
+    }
+
+    async fn ask(group: &Arc<Group>) -> Fetched {
+        let config: Config = serde_yaml::from_str(DEFAULTS).unwrap();
+        let http1 = Http1::new(8, 65_536, &Arc::new(Metrics::new()));
+        let route = Route {
+            timeouts: &config.forward.routes[0].timeouts,
+            group,
+            retries_max: 0,
+        };
+        let asker = Asker {
+            address: None,
+            path: "/",
+        };
+        let outgoing = Outgoing::new(&Method::GET, "/", std::iter::empty(), &[]);
+        let mut attempts = Attempts::default();
+        let forwarding = forward(&http1, &outgoing, route, &asker, &mut attempts, None);
+        forwarding.await.unwrap().fetched()
+    }
+
+    #[tokio::test]
+    async fn an_origin_that_breaks_off_every_body_is_ejected() {
+        let malformed = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz";
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let until_close = "HTTP/1.1 200 OK\r\n\r\nok";
+        for (bad, good) in [(HALF, whole), (malformed, until_close)] {
+            let group = group(&[origin(bad).await, origin(good).await]);
+            let mut broken = 0;
+            for _ in 0..20 {
+                let parts: Vec<_> = ask(&group).await.body.collect().await;
+                broken += usize::from(parts.iter().any(Result::is_err));
+            }
+            assert_eq!(broken, 5, "{bad:?}");
+            let ejected = group.servers.iter().map(|one| group.is_ejected(one));
+            assert_eq!(Vec::from_iter(ejected), [true, false], "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_origin_that_had_to_wait_for_the_client_has_not_failed() {
+        let group = group(&[origin(HALF).await]);
+        for (pause, failures) in [(5, 0), (0, 1)] {
+            let mut body = ask(&group).await.body;
+            assert_eq!(body.next().await.unwrap().unwrap(), "half");
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(pause)).await;
+            tokio::time::resume();
+            assert!(body.next().await.unwrap().is_err());
+            let labels = [group.name.as_str(), &group.servers[0].address];
+            let failed = &group.metrics.upstream_failures;
+            assert_eq!(failed.with_label_values(&labels).get(), failures);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use super::balance::{self, Balance, Candidate, HashBy, Standing};
 use super::retry_budget::{RetryBudget, RetryBudgetConfig};
 use super::upstreams::{Chosen, Named, Pass, Server};
 use super::{GroupConfig, ServerConfig};
-use crate::dispatch::breaker::{BreakerConfig, State, Turned, Went};
+use crate::dispatch::breaker::{BreakerConfig, Passed, State, Turned, Went};
 use crate::telemetry::Metrics;
 
 /// Who asks for a server.
@@ -45,8 +46,8 @@ pub struct Group {
     is_retired: AtomicBool,
     retry_budget: RetryBudget,
     breaker: BreakerConfig,
-    clock: Clock,
-    metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What all groups have in common.
@@ -73,7 +74,7 @@ pub enum Failed {
 
 impl Group {
     /// A group whose servers count as up until a check says otherwise. Servers with a host name join it with the first
-    /// [`Group::refresh`]; those that are known stay what they are.
+    /// [`Group::refresh`]; those that are known stay what they are, their settings included, until [`Group::take_over`].
     pub fn new(
         config: &GroupConfig,
         check: Option<Box<dyn HealthCheck + Send + Sync>>,
@@ -81,15 +82,16 @@ impl Group {
         known: &[Arc<Server>],
     ) -> Self {
         let of_config = |one: &ServerConfig| {
-            let mut same = known.iter().filter(|server| server.address == one.address);
-            let Some(server) = same.next() else {
-                return Arc::new(Server::new(one));
-            };
-            server.configure(one);
-            Arc::clone(server)
+            let mut known = known.iter();
+            let same = known.find(|server| server.address == one.address);
+            same.map_or_else(|| Arc::new(Server::new(one)), Arc::clone)
         };
         let servers: Vec<_> = config.servers.iter().map(of_config).collect();
-        let mut backends = Backends::new(Box::new(Named(servers.clone())));
+        let weights = config.servers.iter().map(|one| one.weight as usize);
+        let mut backends = Backends::new(Box::new(Named {
+            servers: servers.iter().cloned().zip(weights).collect(),
+            patience: Duration::from_millis(config.health.timeout_ms),
+        }));
         if let Some(check) = check {
             backends.set_health_check(check);
         }
@@ -116,6 +118,13 @@ impl Group {
         self.config == *config
             && self.breaker == common.breaker
             && self.retry_budget.config == common.retry_budget
+    }
+
+    /// From now on it is this group that is used: servers that another one has had go by its settings.
+    pub(super) fn take_over(&self) {
+        for (server, config) in self.servers.iter().zip(&self.config.servers) {
+            server.configure(config);
+        }
     }
 
     /// It gets no more requests than those that it has, and needs no checks.
@@ -202,12 +211,10 @@ impl Group {
             .filter_map(|backend| Some((backend, backend.ext.get::<Arc<Server>>()?)))
             .collect();
         // Who stands alone, others being drained, is asked again.
-        let is_drained = |server: &Server| server.drained.load(Ordering::Relaxed);
-        let undrained = known.iter().filter(|(_, server)| !is_drained(server));
-        let is_alone = undrained.count() < 2;
+        let is_alone = undrained(backends) < 2;
         let standings = known.iter().map(|(backend, server)| Standing {
             is_healthy: self.balancer.backends().ready(backend) && !server.record.is_ejected(now),
-            is_drained: is_drained(server),
+            is_drained: server.drained.load(Ordering::Relaxed),
             is_stopping: server.is_stopping.load(Ordering::Relaxed),
             is_open: !server.breaker.may_pass(&self.breaker, now),
             is_backup: server.is_backup.load(Ordering::Relaxed),
@@ -237,23 +244,33 @@ impl Group {
         }
     }
 
-    /// Takes in how a request went. The breaker hears of what it let through; ejection of everything but its probes.
-    pub fn report(&self, server: &Server, pass: Option<Pass>, went: Went) {
+    /// Takes in how a request went, as far as the head of its answer. The breaker hears of what it let through; ejection of
+    /// failures, those of its probes aside. Gives back what may break off yet ([`Group::broke_off`]).
+    pub fn report(&self, server: &Server, pass: Option<Pass>, went: Went) -> Option<Passed> {
         let now = self.clock.now_microseconds();
-        let names = [self.name.as_str(), &server.address];
-        if went == Went::Badly {
-            let failures = &self.metrics.upstream_failures;
-            failures.with_label_values(&names).inc();
-        }
         let passed = pass.and_then(Pass::take);
         let turned =
             passed.and_then(|passed| server.breaker.report(&self.breaker, passed, went, now));
+        self.tell(server, turned);
+        if went == Went::Badly {
+            self.failed(server, passed, now);
+        }
+        passed.filter(|_| went != Went::Badly)
+    }
+
+    /// Takes in that an answer broke off whose head was good.
+    pub fn broke_off(&self, server: &Server, passed: Passed) {
+        let now = self.clock.now_microseconds();
+        let turned = server.breaker.broke_off(&self.breaker, passed, now);
+        self.tell(server, turned);
+        self.failed(server, Some(passed), now);
+    }
+
+    fn tell(&self, server: &Server, turned: Option<Turned>) {
         match turned {
             Some(Turned::Opened(reason)) => {
-                let opened = &self.metrics.breaker_opened;
-                opened
-                    .with_label_values(&[names[0], names[1], reason])
-                    .inc();
+                let labels = [self.name.as_str(), &server.address, reason];
+                self.metrics.breaker_opened.with_label_values(&labels).inc();
                 tracing::warn!(group = %self.name, server = %server.address, reason, "an origin's breaker has opened");
             }
             Some(Turned::Closed) => {
@@ -261,17 +278,15 @@ impl Group {
             }
             None => {}
         }
-        let is_probe = passed.is_some_and(|passed| passed.is_probe);
-        match went {
-            Went::Well(_) => server.record.succeeded(),
-            Went::Badly if is_probe => {}
-            Went::Badly => self.failed(server, now),
-        }
     }
 
-    fn failed(&self, server: &Server, now: i64) {
+    fn failed(&self, server: &Server, passed: Option<Passed>, now: i64) {
+        let names = [self.name.as_str(), &server.address];
+        let failures = &self.metrics.upstream_failures;
+        failures.with_label_values(&names).inc();
         let config = &self.config.ejection;
-        if !server.record.failed(config, now) {
+        let is_probe = passed.is_some_and(|passed| passed.is_probe);
+        if is_probe || !server.record.failed(config, now) {
             return;
         }
         let _one_at_a_time = self.ejecting.lock();
@@ -279,7 +294,6 @@ impl Group {
         let may_be = self.servers.len() * config.share_max_percent / 100;
         if ejected.count() < may_be && !server.record.is_ejected(now) {
             server.record.eject(config, now);
-            let names = [self.name.as_str(), &server.address];
             self.metrics.ejections.with_label_values(&names).inc();
             tracing::warn!(group = %self.name, server = %server.address, "an origin failed too often and is ejected");
         }
@@ -290,22 +304,14 @@ impl Group {
         self.clock.now_microseconds()
     }
 
-    /// How a request went that was asked at `begun` (microseconds).
-    pub fn went(&self, is_good: bool, begun: i64) -> Went {
-        if is_good {
-            Went::Well(self.now() - begun)
-        } else {
-            Went::Badly
-        }
-    }
-
     /// Whether a request may be tried on one more server than those in `tried`; takes from the budget if so. A server that
     /// stands alone may be several processes behind one socket: where a connection broke off, one of them may have died, and
     /// it is tried once more.
     pub fn may_retry(&self, tried: usize, retries_max: u32, failed: Failed) -> bool {
+        let servers = undrained(&self.balancer.backends().get_backend());
         let most = match failed {
-            Failed::BrokeOff => self.servers.len().max(2),
-            Failed::Otherwise => self.servers.len(),
+            Failed::BrokeOff => servers.max(2),
+            Failed::Otherwise => servers,
         };
         if tried >= most || tried > retries_max as usize {
             return false;
@@ -321,5 +327,16 @@ impl Group {
     }
 }
 
+/// How many servers are there and get something new.
+fn undrained(backends: &BTreeSet<Backend>) -> usize {
+    let servers = backends
+        .iter()
+        .filter_map(|one| one.ext.get::<Arc<Server>>());
+    let undrained = servers.filter(|server| !server.drained.load(Ordering::Relaxed));
+    undrained.count()
+}
+
+#[cfg(test)]
+pub(super) mod more_tests;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::discovery::ServiceDiscovery;
+use tokio::time::timeout;
 
 use super::ejection::Record;
 use super::{ServerConfig, Timeouts};
@@ -33,7 +35,9 @@ pub struct Server {
     /// Whether it gets requests at all.
     pub breaker: Breaker,
     /// The address it had last.
-    last: Mutex<Option<SocketAddr>>,
+    pub(super) last: Mutex<Option<SocketAddr>>,
+    /// Held while its name is looked up.
+    pub(super) looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Server {
@@ -49,6 +53,7 @@ impl Server {
             record: Record::new(),
             breaker: Breaker::default(),
             last: Mutex::new(None),
+            looking: Arc::default(),
         }
     }
 
@@ -58,22 +63,39 @@ impl Server {
         self.is_backup.store(config.backup, Ordering::Relaxed);
     }
 
-    /// Where it is now: the first address of its name, or the one before while the name has none.
-    async fn locate(&self) -> Option<SocketAddr> {
-        let found = match self.address.strip_prefix("unix:") {
+    /// Where it is now; a name is looked up for at most so long.
+    async fn locate(self: &Arc<Self>, patience: Duration) -> Option<SocketAddr> {
+        match self.address.strip_prefix("unix:") {
             Some(path) => std::os::unix::net::SocketAddr::from_pathname(path)
                 .ok()
                 .map(SocketAddr::from),
             None => match self.address.parse::<std::net::SocketAddr>() {
                 Ok(literal) => Some(literal.into()),
-                Err(_) => resolve(&self.address).await,
+                Err(_) => self.look_up(patience).await,
             },
-        };
-        let mut last = self.last.lock();
-        if found.is_some() {
-            last.clone_from(&found);
         }
-        last.clone()
+    }
+
+    /// The first address of its name, or the one before while there is none or finding out takes too long.
+    async fn look_up(self: &Arc<Self>, patience: Duration) -> Option<SocketAddr> {
+        // One lookup at once, which nobody can break off: however long the resolver takes, it keeps one thread at most, and
+        // what it finds counts from then on.
+        if let Ok(turn) = Arc::clone(&self.looking).try_lock_owned() {
+            let server = Arc::clone(self);
+            tokio::spawn(async move {
+                let _turn = turn;
+                let found = resolve(&server.address).await;
+                let mut last = server.last.lock();
+                *last = found.or_else(|| last.take());
+            });
+        }
+        let found = timeout(patience, self.looking.lock()).await;
+        if found.is_err() {
+            let name = self.address.as_str();
+            tracing::warn!(%name, "looking up an origin's name takes too long");
+        }
+        drop(found);
+        self.last.lock().clone()
     }
 }
 
@@ -156,21 +178,31 @@ impl Chosen {
 }
 
 /// The servers of a group, wherever their names lead.
-pub(super) struct Named(pub(super) Vec<Arc<Server>>);
+pub(super) struct Named {
+    /// Each with its weight in this group's configuration: the server's own is another group's as long as that is in use, and
+    /// with its weight a backend would lose its health.
+    pub(super) servers: Vec<(Arc<Server>, usize)>,
+    /// How long it may take to look up a name.
+    pub(super) patience: Duration,
+}
 
 #[async_trait]
 impl ServiceDiscovery for Named {
     async fn discover(&self) -> pingora::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let mut backends = BTreeSet::new();
-        for server in &self.0 {
-            if let Some(addr) = server.locate().await {
-                let weight = server.weight.load(Ordering::Relaxed) as usize;
-                let mut ext = http::Extensions::new();
-                ext.insert(Arc::clone(server));
-                backends.insert(Backend { addr, weight, ext });
-            }
-        }
-        Ok((backends, HashMap::new()))
+        let each = self.servers.iter();
+        let places = each.map(|(server, _)| server.locate(self.patience));
+        let places = join_all(places).await.into_iter();
+        let located = self.servers.iter().zip(places);
+        let backends = located.filter_map(|((server, weight), place)| {
+            let mut ext = http::Extensions::new();
+            ext.insert(Arc::clone(server));
+            Some(Backend {
+                addr: place?,
+                weight: *weight,
+                ext,
+            })
+        });
+        Ok((backends.collect(), HashMap::new()))
     }
 }
 

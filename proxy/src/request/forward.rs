@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::failures::{nothing_there, of_fetch};
 use super::host;
@@ -180,18 +180,88 @@ fn switched(arriving: &Arriving) -> Head {
     }
 }
 
-/// Whether another origin may be tried.
-pub fn may_retry(edge: &Edge, request: &Parts, context: &Context, failed: Failed) -> bool {
+/// The origin that was tried last took no connection; says whether another one may be tried.
+pub fn not_reached(edge: &Edge, request: &Parts, context: &mut Context) -> bool {
+    let Some(group) = group(edge, request) else {
+        return false;
+    };
+    context.attempts.failed(group);
     let retries_max = edge.upstreams.retries_max;
     let attempts = &context.attempts;
-    group(edge, request).is_some_and(|group| attempts.may_go_on(group, retries_max, failed))
+    attempts.may_go_on(group, retries_max, Failed::Otherwise)
 }
 
-/// The origin that was tried last gave no answer.
-pub fn failed(edge: &Edge, request: &Parts, context: &mut Context) {
-    if let Some(group) = group(edge, request) {
-        context.attempts.failed(group);
+/// Whose doing an error on the way to an origin and back is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// The client paused for longer than an origin may.
+    Clients,
+    /// Not certainly the origin's: it closed the connection on a client who was still sending, perhaps for his sake.
+    Nobodys,
+    Origins,
+}
+
+fn whose_doing(error: &ErrorType, is_client_sending: bool) -> Doing {
+    match error {
+        // Pingora waits for the origin all the while: it has nothing to say yet.
+        ErrorType::ReadTimedout if is_client_sending => Doing::Clients,
+        error if is_client_sending && has_broken_off(error) => Doing::Nobodys,
+        _ => Doing::Origins,
     }
+}
+
+fn has_broken_off(error: &ErrorType) -> bool {
+    matches!(
+        error,
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+    )
+}
+
+/// An exchange that has ended with an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Whether nothing of an answer was sent on, and the whole request is still there.
+    pub is_untouched: bool,
+    /// Whether its connection had been used before.
+    pub is_reused: bool,
+}
+
+/// The exchange with the origin that was tried last has ended with an error, on this side or that; says whether the request
+/// may be sent again.
+pub fn broke_off(
+    edge: &Edge,
+    request: &Parts,
+    context: &mut Context,
+    exchange: Exchange,
+    error: &mut Error,
+) -> bool {
+    // Another origin mends nothing of what the client has broken.
+    let is_clients = error.esource() != &ErrorSource::Upstream;
+    let Some(group) = group(edge, request).filter(|_| !is_clients) else {
+        return false;
+    };
+    let attempts = &mut context.attempts;
+    let has_broken_off = has_broken_off(error.etype());
+    let is_repeatable = request.method.is_idempotent() && exchange.is_untouched;
+    if is_repeatable && exchange.is_reused && has_broken_off {
+        attempts.forget_last();
+        return true;
+    }
+    match whose_doing(error.etype(), attempts.is_client_sending()) {
+        Doing::Clients => {
+            attempts.says_nothing();
+            error.as_down();
+            return false;
+        }
+        Doing::Nobodys => attempts.says_nothing(),
+        Doing::Origins if has_broken_off => attempts.closed(group),
+        Doing::Origins => attempts.failed(group),
+    }
+    let failed = match has_broken_off {
+        true => Failed::BrokeOff,
+        false => Failed::Otherwise,
+    };
+    is_repeatable && attempts.may_go_on(group, edge.upstreams.retries_max, failed)
 }
 
 /// The origin that was tried last has answered.
@@ -201,9 +271,15 @@ pub fn answered(
     context: &mut Context,
     (status, fields): (StatusCode, &HeaderMap),
 ) {
-    if let Some(group) = group(edge, request) {
-        let permit = context.permit.as_ref();
-        context.attempts.answered(group, status, fields, permit);
+    let Some(group) = group(edge, request) else {
+        return;
+    };
+    let permit = context.permit.as_ref();
+    context.attempts.answered(group, status, fields, permit);
+    if client::is_event_stream(fields) {
+        // It may last for hours: it keeps no slot, and its end is not waited for.
+        context.permit = None;
+        context.attempts.ended();
     }
 }
 
@@ -223,6 +299,27 @@ pub fn learn(edge: &Edge, request: &Parts, status: StatusCode, fields: &HeaderMa
         // Nothing is kept of the others; most of what is written has a path of its own.
         if edge.config.cache.route(&path).is_some() {
             edge.cache.invalidate(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_while_the_client_sends_is_not_the_origins_doing() {
+        for (error, while_sending, otherwise) in [
+            (ErrorType::ReadTimedout, Doing::Clients, Doing::Origins),
+            (ErrorType::ConnectionClosed, Doing::Nobodys, Doing::Origins),
+            (ErrorType::ReadError, Doing::Nobodys, Doing::Origins),
+            (ErrorType::WriteError, Doing::Nobodys, Doing::Origins),
+            // It takes nothing, or says what nobody can read.
+            (ErrorType::WriteTimedout, Doing::Origins, Doing::Origins),
+            (ErrorType::InvalidHTTPHeader, Doing::Origins, Doing::Origins),
+        ] {
+            assert_eq!(whose_doing(&error, true), while_sending, "{error:?}");
+            assert_eq!(whose_doing(&error, false), otherwise, "{error:?}");
         }
     }
 }

@@ -150,7 +150,11 @@ async fn asked_to_leave(leave: &mut watch::Receiver<bool>) {
     }
 }
 
-async fn answer(role: &Role, live: &Live, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    role: &Role,
+    live: &Arc<Live>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let reply = match role {
         Role::Metrics => metrics(&live.edge(), &request),
         Role::Admin(token) => match authorize(token, request.headers()) {
@@ -222,7 +226,7 @@ fn authorize(token: &str, fields: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-async fn admin(live: &Live, request: Request<Incoming>) -> Reply {
+async fn admin(live: &Arc<Live>, request: Request<Incoming>) -> Reply {
     let edge = &*live.edge();
     let json = |value: &serde_json::Value| {
         Ok((
@@ -263,7 +267,7 @@ async fn admin(live: &Live, request: Request<Incoming>) -> Reply {
 }
 
 /// What a reload has brought, or what is wrong with the configuration: file, line and key.
-async fn reload(live: &Live) -> Reply {
+async fn reload(live: &Arc<Live>) -> Reply {
     let kind =
         |kind, status, body: serde_json::Value| Ok((status, kind, body.to_string().into_bytes()));
     match live.reload().await {

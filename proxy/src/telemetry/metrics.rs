@@ -72,7 +72,7 @@ pub struct Metrics {
     pub breaker_state: IntGaugeVec,
     /// Breakers that opened, by group, server and reason.
     pub breaker_opened: IntCounterVec,
-    /// What an origin last said of its memory.
+    /// The most that an origin said of its memory lately.
     pub origin_memory_bytes: IntGauge,
     /// Whether an origin is up.
     pub upstream_up: IntGaugeVec,
@@ -225,7 +225,7 @@ impl Metrics {
             ),
             origin_memory_bytes: gauge(
                 "dispatch_origin_memory_bytes",
-                "What an origin last said of itself",
+                "The most that an origin said of itself lately",
             ),
             upstream_up: registered!(registry, IntGaugeVec::new(up, &["group", "server"])),
             upstream_failures: counters(

@@ -122,6 +122,72 @@ fn a_probe_whose_client_left_is_given_back() {
 }
 
 #[test]
+fn a_probe_of_which_nothing_is_heard_keeps_nobody_out_for_ever() {
+    let breaker = open(0);
+    let config = config();
+    let begun = 6 * SECOND;
+    let slow_upload = breaker.enter(&config, begun).unwrap();
+    assert_eq!(tell(&breaker, GOOD, 1, begun), None);
+    // As long as it may be an answer in time.
+    let patience = 5 * SECOND;
+    assert!(!breaker.may_pass(&config, begun + patience));
+    assert!(breaker.enter(&config, begun + patience).is_none());
+    let later = begun + patience + 1;
+    assert!(breaker.may_pass(&config, later));
+    let next = breaker.enter(&config, later).unwrap();
+    assert!(next.is_probe && breaker.enter(&config, later).is_none());
+    // What it says at last neither closes the breaker nor makes room.
+    assert_eq!(breaker.report(&config, slow_upload, GOOD, later), None);
+    breaker.give_back(slow_upload);
+    assert!(breaker.enter(&config, later).is_none());
+    let closed = breaker.report(&config, next, GOOD, later);
+    assert_eq!(closed, Some(Turned::Closed));
+}
+
+#[test]
+fn a_probe_that_fails_late_opens_it_all_the_same() {
+    let breaker = open(0);
+    let late = [0, 1].map(|_| breaker.enter(&config(), 6 * SECOND).unwrap());
+    let now = 20 * SECOND;
+    assert!(breaker.enter(&config(), now).is_some());
+    let opened = breaker.report(&config(), late[0], Went::Badly, now);
+    assert_eq!(opened, Some(Turned::Opened("probe")));
+    assert_eq!(breaker.report(&config(), late[1], Went::Badly, now), None);
+}
+
+#[test]
+fn answers_that_are_slow_but_not_too_slow_close_it() {
+    let breaker = Breaker::default();
+    let config = BreakerConfig {
+        open_ms: 1000,
+        ..config()
+    };
+    breaker.turn(&config, true, 0);
+    let begun = SECOND;
+    let probes = [0, 1].map(|_| breaker.enter(&config, begun).unwrap());
+    let answered = begun + 2 * SECOND;
+    let went = Went::Well(2 * SECOND);
+    assert!(breaker.enter(&config, answered).is_none());
+    let told = probes.map(|probe| breaker.report(&config, probe, went, answered));
+    assert_eq!(told, [None, Some(Turned::Closed)]);
+}
+
+#[test]
+fn answers_that_break_off_open_it_as_failures_do() {
+    let breaker = Breaker::default();
+    let break_off = |now: i64| {
+        let passed = breaker.enter(&config(), now).unwrap();
+        assert_eq!(breaker.report(&config(), passed, GOOD, now), None);
+        breaker.broke_off(&config(), passed, now)
+    };
+    assert_eq!(tell(&breaker, GOOD, 5, 0), None);
+    let told: Vec<_> = (0..5).filter_map(|_| break_off(0)).collect();
+    assert_eq!(told, [Turned::Opened("failures")]);
+    assert_eq!(break_off(5 * SECOND), Some(Turned::Opened("probe")));
+    assert_eq!(breaker.state(6 * SECOND), State::Open);
+}
+
+#[test]
 fn what_was_let_through_before_says_nothing_of_now() {
     let breaker = Breaker::default();
     let early = breaker.enter(&config(), 0).unwrap();
@@ -154,7 +220,14 @@ proptest! {
                     under_way.extend(breaker.enter(&config, now));
                 }
             }
-            let probes = under_way.iter().filter(|one| one.is_probe && one.changes == breaker.0.lock().1);
+            let inner = breaker.0.lock();
+            let written_off = match &inner.0 {
+                Inner::Probing(probes) => probes.written_off,
+                Inner::Closed(_) | Inner::Open(_) => 0,
+            };
+            let probes = under_way
+                .iter()
+                .filter(|one| one.is_probe && one.changes == inner.1 && one.written_off == written_off);
             prop_assert!(probes.count() <= config.probes as usize);
         }
         for passed in under_way { breaker.give_back(passed); }

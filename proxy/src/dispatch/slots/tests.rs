@@ -113,14 +113,50 @@ async fn a_client_that_leaves_the_line_leaves_nothing_behind() {
 #[tokio::test]
 async fn an_origin_short_of_memory_gets_fewer_requests() {
     let dispatch = dispatch(10, 5);
-    let mut answer = HeaderMap::new();
-    answer.insert(headers::MEMORY_USAGE, "1001".parse().unwrap());
-    dispatch.heard(&answer);
+    says(&dispatch, "a", "1001");
     let _held = enter(&dispatch, Class::Checkout).await.unwrap();
     let waiting = waits(&dispatch, Class::Checkout).await;
-    answer.insert(headers::MEMORY_USAGE, "10".parse().unwrap());
-    dispatch.heard(&answer);
+    says(&dispatch, "a", "10");
     assert!(waiting.await.unwrap());
+}
+
+/// Lets an origin say how many bytes it has.
+fn says(dispatch: &Dispatch, origin: &str, bytes: &str) {
+    let bytes = bytes.parse().unwrap();
+    let answer = HeaderMap::from_iter([(headers::MEMORY_USAGE, bytes)]);
+    dispatch.heard(origin, &answer);
+}
+
+#[tokio::test]
+async fn an_origin_that_has_enough_does_not_speak_for_one_that_is_short() {
+    let dispatch = dispatch(10, 5);
+    says(&dispatch, "a", "1001");
+    for _ in 0..5 {
+        dispatch.clock.advance(Duration::from_secs(9));
+        says(&dispatch, "a", "1001");
+        says(&dispatch, "b", "10");
+        assert_eq!(dispatch.metrics.dispatch_limit.get(), 1);
+        assert_eq!(dispatch.metrics.origin_memory_bytes.get(), 1001);
+    }
+    says(&dispatch, "a", "10");
+    assert_eq!(dispatch.metrics.dispatch_limit.get(), 10);
+}
+
+#[tokio::test]
+async fn an_origin_that_is_gone_or_says_nothing_more_limits_nobody() {
+    let dispatch = dispatch(10, 5);
+    says(&dispatch, "a", "1001");
+    dispatch.forget("a");
+    assert_eq!(dispatch.metrics.dispatch_limit.get(), 10);
+    says(&dispatch, "a", "1001");
+    let held = enter(&dispatch, Class::Checkout).await.unwrap();
+    let waiting = waits(&dispatch, Class::Checkout).await;
+    dispatch.clock.advance(Duration::from_secs(10));
+    let other = enter(&dispatch, Class::Checkout).await.unwrap();
+    drop(held);
+    assert!(waiting.await.unwrap());
+    drop(other);
+    assert_eq!(dispatch.metrics.dispatch_limit.get(), 10);
 }
 
 #[tokio::test]
@@ -139,7 +175,7 @@ async fn a_limit_that_adapts_itself_calls_those_who_wait() {
     for _ in 0..100 {
         let begun = dispatch.clock.now_microseconds();
         dispatch.clock.advance(Duration::from_millis(50));
-        held[0].answered(&HeaderMap::new(), begun);
+        held[0].answered(begun);
     }
     assert!(waiting.await.unwrap());
     assert!(dispatch.metrics.dispatch_limit.get() > 4);

@@ -203,6 +203,7 @@ async fn a_server_that_is_named_again_stays_what_it_is_with_its_new_weight() {
     };
     assert!(!before.is_as(&config, &common) && before.is_as(&before.config, &common));
     let after = Group::new(&config, None, &common, &before.servers);
+    after.take_over();
     assert!(after.is_ejected(&after.servers[0]));
     assert_eq!(after.servers[0].weight.load(Ordering::Relaxed), 7);
     for _ in 0..4 {

@@ -1,6 +1,7 @@
 //! The edge's own HTTP/1 client: one request to one address, and its answer as it arrives. Which address, and what follows
 //! from a failure, others decide.
 
+mod arriving;
 mod body;
 mod connection;
 pub mod head;
@@ -12,17 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::protocols::l4::socket::SocketAddr;
 use prometheus::IntCounter;
 
 use super::Timeouts;
-use super::client::is_event_stream;
-use super::upstreams::InFlight;
-use crate::cache::fetch::{FetchError, Fetched};
-use crate::dispatch::Permit;
+use super::pauses::Pauses;
+use crate::cache::fetch::FetchError;
 use crate::telemetry::Metrics;
+pub use arriving::{Arriving, Held};
 use body::Body;
 use connection::Connection;
 use head::Head;
@@ -118,14 +117,6 @@ pub struct Http1 {
     stale: IntCounter,
 }
 
-/// What an answer occupies until its body has arrived.
-pub struct Held {
-    /// A place among the origin's requests.
-    pub in_flight: Option<InFlight>,
-    /// An origin slot.
-    pub permit: Option<Permit>,
-}
-
 impl Http1 {
     /// A client without connections. It keeps at most `idle_max` that are not in use, and takes heads of so many bytes.
     pub fn new(idle_max: usize, head_bytes_max: usize, metrics: &Arc<Metrics>) -> Self {
@@ -212,6 +203,7 @@ impl Http1 {
             idle: Duration::from_millis(timeouts.idle_ms),
             read_limit,
             held: None,
+            pauses: Pauses::default(),
         })
     }
 
@@ -283,106 +275,4 @@ impl Http1 {
 fn is_stale(failure: &Failure, request: &Outgoing) -> bool {
     let broke_off = matches!(failure.error, FetchError::Broken(_)) && !failure.was_heard;
     broke_off && (request.may_repeat || !failure.was_sent)
-}
-
-/// An answer whose body is on its way.
-pub struct Arriving {
-    /// Its head.
-    pub head: Head,
-    body: Body,
-    connection: Option<Connection>,
-    is_kept: bool,
-    pool: Arc<Pool>,
-    address: SocketAddr,
-    idle: Duration,
-    read_limit: Duration,
-    held: Option<Held>,
-}
-
-impl Arriving {
-    /// Lets it hold something until its body has arrived; what may last for hours, live events and tunnels, keeps no slot.
-    pub fn hold(&mut self, mut held: Held) {
-        if is_event_stream(&self.head.fields) || self.is_tunnel() {
-            held.permit = None;
-        }
-        self.held = Some(held);
-    }
-
-    /// Whether the connection has changed to WebSocket with this answer.
-    pub fn is_tunnel(&self) -> bool {
-        self.head.status == StatusCode::SWITCHING_PROTOCOLS
-    }
-
-    /// What follows an answer that is a tunnel; `None` where it is none.
-    pub fn tunnel(mut self, timeouts: &Timeouts, metrics: &Metrics) -> Option<Tunnel> {
-        let connection = self.connection.take().filter(|_| self.is_tunnel())?;
-        let in_flight = self.held.take().and_then(|held| held.in_flight);
-        let patience = Duration::from_millis(timeouts.tunnel_ms);
-        let open = metrics.forward_tunnels.clone();
-        Some(Tunnel::new(connection, in_flight, patience, open))
-    }
-
-    /// The answer whose body arrives.
-    pub fn fetched(mut self) -> Fetched {
-        let status = self.head.status;
-        let headers = std::mem::take(&mut self.head.fields);
-        if self.body.has_ended() {
-            self.finish();
-        }
-        let body = stream::unfold(self, |mut arriving| async {
-            let part = arriving.next().await?;
-            Some((part, arriving))
-        });
-        Fetched {
-            status,
-            headers,
-            body: body.boxed(),
-        }
-    }
-
-    async fn next(&mut self) -> Option<Result<Bytes, FetchError>> {
-        loop {
-            let connection = self.connection.as_mut()?;
-            let part = match self.body.take(&mut connection.buffer) {
-                Ok(part) => part,
-                Err(bad) => return self.fail(FetchError::Broken(bad.to_string())),
-            };
-            if self.body.has_ended() {
-                self.finish();
-            }
-            if !part.is_empty() {
-                return Some(Ok(part));
-            }
-            let connection = self.connection.as_mut()?;
-            match connection.read(self.body.expected(), self.read_limit).await {
-                Ok(true) => {}
-                Ok(false) if self.body.ends_with_the_stream() => {
-                    self.connection = None;
-                    self.held = None;
-                }
-                Ok(false) => {
-                    let error = "the answer ended before its end";
-                    return self.fail(FetchError::Broken(error.to_owned()));
-                }
-                Err(error) => return self.fail(error),
-            }
-        }
-    }
-
-    /// Nothing more comes of it.
-    fn fail(&mut self, error: FetchError) -> Option<Result<Bytes, FetchError>> {
-        self.connection = None;
-        self.held = None;
-        Some(Err(error))
-    }
-
-    /// The body is there: the connection serves somebody else, unless it has said more than it was asked.
-    fn finish(&mut self) {
-        self.held = None;
-        let connection = self.connection.take();
-        let clean = connection.filter(|one| self.is_kept && one.buffer.is_empty());
-        if let Some(connection) = clean {
-            self.pool.keep(&self.address, connection, self.idle);
-        }
-    }
 }
