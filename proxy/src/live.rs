@@ -64,6 +64,11 @@ impl Live {
         self.edge().cache.retire();
     }
 
+    /// Whether it is to stop: nobody is to ask again on the same connection.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Whether another edge serves on the same sockets.
     pub fn is_handed_over(&self) -> bool {
         self.is_handed_over.load(Ordering::Acquire)

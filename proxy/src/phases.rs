@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -128,6 +129,14 @@ impl ProxyHttp for Phases {
             let now = one.edge.clock.now_microseconds();
             one.context.attempts.has_whole_request(now);
         }
+        // To an origin a path is sent, however the client has named his target (RFC 9112 3.2.1).
+        if upstream.uri.authority().is_some() {
+            let path = upstream.uri.path_and_query().cloned();
+            upstream.set_uri(
+                path.unwrap_or_else(|| PathAndQuery::from_static("/"))
+                    .into(),
+            );
+        }
         // WebSockets go another way, and the wish for any other protocol may be ignored (RFC 9110 7.8).
         for name in STAYS_ON_CONNECTION.iter().chain(&[header::UPGRADE]) {
             upstream.remove_header(name);
@@ -205,6 +214,10 @@ impl ProxyHttp for Phases {
             if fields.remove(header::TRANSFER_ENCODING).is_some() || context.encoder.is_some() {
                 session.set_keepalive(None);
             }
+        }
+        // Pingora has looked for that only when it began with the request.
+        if self.live.is_stopping() {
+            session.set_keepalive(None);
         }
         edge.respond.finish(&mut fields, &context.fields());
         *answer = send::head(answer.status, &fields)?;

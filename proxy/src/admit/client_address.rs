@@ -29,7 +29,9 @@ pub fn of(connection: Option<IpAddr>, fields: &HeaderMap, trusted: &[IpNet]) -> 
     }
     let mut client = connection.map(|ip| ip.to_canonical());
     let lines = fields.get_all(headers::FORWARDED_FOR).iter();
-    let hops: Vec<_> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
+    let hops: Vec<_> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .collect();
     for hop in hops.iter().rev() {
         let Some(ip) = std::str::from_utf8(hop).ok().and_then(address) else {
             break;

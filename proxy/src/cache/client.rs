@@ -61,8 +61,7 @@ impl Cache {
             let was_sent = self.vary.contains(name);
             was_sent || SAYS_NOTHING.contains(name) || name.as_str().starts_with("sec-")
         };
-        request.keys().all(says_nothing)
-            && vary::names(&fetched.headers, &self.vary).is_some()
+        request.keys().all(says_nothing) && vary::names(&fetched.headers, &self.vary).is_some()
     }
 
     /// The fields of a client's request as the fetch of a shared answer sends them: nothing that is one client's own.

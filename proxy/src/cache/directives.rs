@@ -134,13 +134,16 @@ fn is_key(name: &str) -> bool {
 
 /// A value that a Structured Field may hold: a word, a number, text in quotes, a truth value, a date, bytes or a list in brackets.
 fn is_item(value: &str) -> bool {
-    let is_between = |first, last| {
-        value.len() >= 2 && value.starts_with(first) && value.ends_with(last)
-    };
+    let is_between =
+        |first, last| value.len() >= 2 && value.starts_with(first) && value.ends_with(last);
     let is_text = is_between('"', '"') || is_between(':', ':') || is_between('(', ')');
-    let date = value.strip_prefix('@').map(|date| date.trim_start_matches('-'));
-    let is_date = date.is_some_and(|date| {
-        !date.is_empty() && date.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    is_text || is_date || matches!(value, "?0" | "?1") || HeaderName::from_bytes(value.as_bytes()).is_ok()
+    let date = value
+        .strip_prefix('@')
+        .map(|date| date.trim_start_matches('-'));
+    let is_date =
+        date.is_some_and(|date| !date.is_empty() && date.bytes().all(|byte| byte.is_ascii_digit()));
+    is_text
+        || is_date
+        || matches!(value, "?0" | "?1")
+        || HeaderName::from_bytes(value.as_bytes()).is_ok()
 }

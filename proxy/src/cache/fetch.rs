@@ -29,6 +29,8 @@ pub struct Fetched {
     pub headers: HeaderMap,
     /// The body; an error in it means that the answer is incomplete.
     pub body: BoxStream<'static, Result<Bytes, FetchError>>,
+    /// When its origin was asked, in microseconds since the epoch, where somebody knows: it grows old from then on.
+    pub asked_at: Option<i64>,
 }
 
 /// Why the origin gave no whole answer.

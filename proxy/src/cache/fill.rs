@@ -21,12 +21,12 @@ use crate::forward::headers::INTERNAL;
 use crate::respond::negotiation::strength_aside;
 use crate::respond::stored::Heads;
 
-/// What the moment a fetch begins says of its answer, and when its head came: from then on it grows old, however long its body
-/// takes.
+/// What the moment a fetch begins says of its answer, and when its origin was asked: from then on it grows old, however long its
+/// head and body take (RFC 9111 4.2.3).
 struct Begun {
     sequence: i64,
     purges: i64,
-    came_at: i64,
+    asked_at: i64,
 }
 
 impl Cache {
@@ -46,7 +46,7 @@ impl Cache {
         let mut begun = Begun {
             sequence: self.purges.sequence(),
             purges: self.purges.count(),
-            came_at: 0,
+            asked_at: 0,
         };
         let sent = fetch.headers.clone();
         if let Some(stored) = &stored {
@@ -56,7 +56,8 @@ impl Cache {
         let shared = match self.fetch.fetch(fetch).await {
             Err(error) => Shared::Failed(error),
             Ok(fetched) => {
-                begun.came_at = self.clock.now_microseconds();
+                let now = || self.clock.now_microseconds();
+                begun.asked_at = fetched.asked_at.unwrap_or_else(now);
                 self.take_in(&mut leader, (&key, &sent), stored, fetched, (terms, begun))
                     .await
             }
@@ -76,7 +77,7 @@ impl Cache {
         (terms, begun): (Terms, Begun),
     ) -> Shared {
         if let (StatusCode::NOT_MODIFIED, Some(stored)) = (fetched.status, stored) {
-            let lifetime = self.renewed(&stored, &fetched.headers, terms);
+            let lifetime = Self::renewed(&stored, &fetched.headers, terms, begun.asked_at);
             let is_its = is_of(&stored, &fetched.headers, &self.vary);
             let (Some(lifetime), true) = (lifetime, is_its) else {
                 return self.not_shared(key);
@@ -84,7 +85,7 @@ impl Cache {
             let fresh = self.freshened(key, &stored, &fetched.headers, lifetime, &begun);
             return self.keep(key, fresh);
         }
-        let (status, now) = (fetched.status, begun.came_at);
+        let (status, now) = (fetched.status, begun.asked_at);
         let Ok(lifetime) = policy::lifetime(status, &fetched.headers, terms, now) else {
             let retry_after_seconds = retry_after_seconds(&fetched.headers);
             leader.hand_over(fetched);
@@ -109,6 +110,7 @@ impl Cache {
             status,
             headers,
             body,
+            ..
         } = fetched;
         let collected = if announced_bytes(&headers) > self.config.entry_bytes_max {
             Collected::TooLarge(body)
@@ -129,6 +131,7 @@ impl Cache {
                     status,
                     headers,
                     body,
+                    asked_at: None,
                 });
                 self.not_shared(key)
             }
@@ -181,8 +184,8 @@ impl Cache {
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(begun.sequence),
             purges: begun.purges,
-            stored_at: begun.came_at,
-            age: policy::age(fields, begun.came_at),
+            stored_at: begun.asked_at,
+            age: policy::age(fields, begun.asked_at),
             lifetime: self.jittered(lifetime),
             seen_current: SeenCurrent::default(),
             heads: Heads::default(),
@@ -191,8 +194,7 @@ impl Cache {
 
     /// The lifetime of a stored entry after a 304; the old one begins anew when the 304 says nothing of it. `None` where the
     /// answer is nobody else's any more.
-    fn renewed(&self, stored: &Entry, fields: &HeaderMap, terms: Terms) -> Option<Lifetime> {
-        let now = self.clock.now_microseconds();
+    fn renewed(stored: &Entry, fields: &HeaderMap, terms: Terms, now: i64) -> Option<Lifetime> {
         if fields.contains_key(header::SET_COOKIE) {
             return None;
         }
@@ -237,8 +239,8 @@ impl Cache {
             .and_then(|value| value.to_str().ok()?.parse().ok());
         entry.sequence = sequence.unwrap_or(begun.sequence);
         entry.purges = begun.purges;
-        entry.stored_at = begun.came_at;
-        entry.age = policy::age(fields, begun.came_at);
+        entry.stored_at = begun.asked_at;
+        entry.age = policy::age(fields, begun.asked_at);
         entry.lifetime = self.jittered(lifetime);
         entry
     }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crackers_shared::tag_sequences::TagSequences;
 
-use super::{Cache, Config as CacheConfig};
 use super::entry::Entry;
 use super::key;
+use super::{Cache, Config as CacheConfig};
 
 /// Tag of everything.
 const EVERYTHING: &str = "everything";

@@ -29,6 +29,8 @@ struct Scripted {
     conditional: AtomicUsize,
     /// Whether its bodies break off.
     breaks_off: AtomicBool,
+    /// When it was asked, if it says so.
+    asked_at: Mutex<Option<i64>>,
     /// How long its bodies take, by which clock.
     slow: Mutex<Option<(Clock, Duration)>>,
 }
@@ -78,6 +80,7 @@ impl Fetch for Scripted {
                 status,
                 headers,
                 body: Box::pin(body),
+                asked_at: self.asked_at.lock().take(),
             })
         })
     }
@@ -108,6 +111,7 @@ fn jittering(jitter_percent: u8) -> Bench {
         ))),
         conditional: AtomicUsize::new(0),
         breaks_off: AtomicBool::new(false),
+        asked_at: Mutex::new(None),
         slow: Mutex::new(None),
     });
     let mut config: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();

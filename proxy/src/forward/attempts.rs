@@ -47,6 +47,11 @@ impl Attempts {
         self.asked = Some(now);
     }
 
+    /// When the last origin had the whole request.
+    pub fn asked_at(&self) -> Option<i64> {
+        self.asked
+    }
+
     /// Whether the client still sends.
     pub fn is_client_sending(&self) -> bool {
         self.asked.is_none()

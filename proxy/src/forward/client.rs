@@ -144,7 +144,12 @@ impl UpstreamClient {
         let mut attempts = Attempts::default();
         let (http1, permit) = (&self.http1, Some(permit));
         let forwarding = forward(http1, &outgoing, route, &asker, &mut attempts, permit);
-        forwarding.await.map(Arriving::fetched)
+        let fetched = forwarding.await?.fetched();
+        let asked_at = attempts.asked_at();
+        Ok(Fetched {
+            asked_at,
+            ..fetched
+        })
     }
 }
 

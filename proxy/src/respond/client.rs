@@ -32,7 +32,8 @@ pub trait Client: Send {
     /// Whether anything follows his head, or he says that something does.
     fn has_body(&mut self) -> bool {
         let fields = &self.request().headers;
-        fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING)
+        fields.contains_key(header::CONTENT_LENGTH)
+            || fields.contains_key(header::TRANSFER_ENCODING)
     }
 
     /// Sends a head with what every answer carries; it may wait for what follows.

@@ -112,6 +112,7 @@ impl Respond {
             status,
             headers: mut fields,
             body,
+            ..
         } = fetched;
         let request = client.request();
         let is_head = request.method == Method::HEAD;

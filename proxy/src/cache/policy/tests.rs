@@ -185,7 +185,13 @@ fn a_field_for_caches_that_cannot_be_read_counts_as_absent() {
 #[test]
 fn what_a_field_for_caches_forbids_holds_whatever_stands_beside_it() {
     let general = ("cache-control", "max-age=9");
-    for beside in ["ext=\"a;b\"", "x=(a b)", "x=@1659578233", "x=:YQ==:", "x;y=\"z;\""] {
+    for beside in [
+        "ext=\"a;b\"",
+        "x=(a b)",
+        "x=@1659578233",
+        "x=:YQ==:",
+        "x;y=\"z;\"",
+    ] {
         let value = format!("no-store, {beside}");
         let judged = judge(200, &[general, ("cdn-cache-control", &value)]);
         assert_eq!(judged, Err(Refused::Directive), "{beside}");

@@ -23,7 +23,11 @@ async fn urls_prefixes_and_another_database_purge_too() {
     for request in requests {
         bench.ask().await;
         assert!(bench.status().await.contains("hit"));
-        assert_eq!(bench.cache.purge(&request, &bench.cache.config).purged, 1, "{request:?}");
+        assert_eq!(
+            bench.cache.purge(&request, &bench.cache.config).purged,
+            1,
+            "{request:?}"
+        );
     }
 }
 
@@ -44,7 +48,11 @@ async fn a_url_is_purged_however_its_query_is_written() {
             ..PurgeRequest::default()
         };
         let expected = usize::from(is_its);
-        assert_eq!(bench.cache.purge(&request, &bench.cache.config).purged, expected, "{purged}");
+        assert_eq!(
+            bench.cache.purge(&request, &bench.cache.config).purged,
+            expected,
+            "{purged}"
+        );
     }
 }
 
@@ -81,5 +89,8 @@ async fn the_settings_in_use_say_which_part_of_a_query_counts() {
     let key = key::of("http", "a", path, Some("new=2&limit=1"), route).unwrap();
     let key = key.path_and_query().to_owned();
     assert_eq!(key, "/api/products?limit=1&new=2");
-    assert_eq!(purge::url_tag(&key), purge::tag_of("/api/products?new=2&limit=1", &later));
+    assert_eq!(
+        purge::url_tag(&key),
+        purge::tag_of("/api/products?new=2&limit=1", &later)
+    );
 }

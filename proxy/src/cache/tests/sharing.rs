@@ -213,7 +213,10 @@ async fn who_is_refused_twice_with_others_is_told() {
     bench.origin.gate.add_permits(100);
     for task in tasks {
         let answer = task.await.unwrap();
-        assert!(matches!(answer, Answer::Failed(FetchError::Overloaded { .. })));
+        assert!(matches!(
+            answer,
+            Answer::Failed(FetchError::Overloaded { .. })
+        ));
     }
     assert!(bench.calls() <= 20, "{}", bench.calls());
 }

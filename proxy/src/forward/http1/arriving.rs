@@ -96,6 +96,7 @@ impl Arriving {
             status,
             headers,
             body: body.boxed(),
+            asked_at: None,
         }
     }
 
