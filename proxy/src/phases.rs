@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use http::{HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -130,12 +129,8 @@ impl ProxyHttp for Phases {
             one.context.attempts.has_whole_request(now);
         }
         // To an origin a path is sent, however the client has named his target (RFC 9112 3.2.1).
-        if upstream.uri.authority().is_some() {
-            let path = upstream.uri.path_and_query().cloned();
-            upstream.set_uri(
-                path.unwrap_or_else(|| PathAndQuery::from_static("/"))
-                    .into(),
-            );
+        if !matches!(upstream.raw_path().first(), Some(b'/' | b'*')) {
+            upstream.set_uri(upstream.uri.clone());
         }
         // WebSockets go another way, and the wish for any other protocol may be ignored (RFC 9110 7.8).
         for name in STAYS_ON_CONNECTION.iter().chain(&[header::UPGRADE]) {
