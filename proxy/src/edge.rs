@@ -55,8 +55,14 @@ pub struct Edge {
 
 /// What `Strict-Transport-Security` says, where it is wanted.
 fn strict_transport(config: &Config) -> Option<HeaderValue> {
-    let seconds = config.accept.tls.hsts_max_age_seconds;
-    let value = HeaderValue::try_from(format!("max-age={seconds}; includeSubDomains"));
+    let tls = &config.accept.tls;
+    let seconds = tls.hsts_max_age_seconds;
+    let subdomains = if tls.hsts_subdomains {
+        "; includeSubDomains"
+    } else {
+        ""
+    };
+    let value = HeaderValue::try_from(format!("max-age={seconds}{subdomains}"));
     value.ok().filter(|_| seconds > 0)
 }
 

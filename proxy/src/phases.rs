@@ -91,7 +91,7 @@ impl ProxyHttp for Phases {
         one: &mut OneRequest,
     ) -> Result<()> {
         let OneRequest { edge, context } = one;
-        match stream_watch::read(body.as_ref().map_or(0, Bytes::len), is_end) {
+        match stream_watch::read(body, is_end) {
             Verdict::Fine => {}
             Verdict::TooLarge => return Err(Error::new_down(ErrorType::HTTPStatus(413))),
             Verdict::TooSlow => return Err(Error::new_down(ErrorType::ReadTimedout)),

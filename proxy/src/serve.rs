@@ -129,7 +129,7 @@ async fn bind(
     let mut admin = vec![Door::Tcp(
         sockets.tcp(&admin, "telemetry.admin_listen").await?,
     )];
-    let mut files = Vec::new();
+    let mut files = config.accept.listen_unix.clone();
     if let Some(path) = config.telemetry.admin_listen_unix.clone() {
         let key = "telemetry.admin_listen_unix";
         admin.push(Door::Unix(sockets.private_unix(&path, key).await?));

@@ -8,13 +8,18 @@ mod downgrade;
 mod floods;
 mod hostile;
 mod http2;
+mod leaving;
 mod malformed;
+mod malformed_streams;
 mod proxy_protocol;
 mod rapid_reset;
+mod refusals;
+mod slow_origin;
 mod starting;
 mod stopping;
 mod streams;
 mod tls;
+mod turned_away;
 mod upgrade;
 mod workers;
 
@@ -70,7 +75,7 @@ async fn malformed_requests_are_refused_and_their_connection_is_closed() -> Resu
         );
         assert!(closed, "{request:?}: the connection stays open");
         assert_eq!(
-            answer.matches("content-length: ").count(),
+            answer.matches("Content-Length: ").count(),
             1,
             "{request:?}: {answer}"
         );

@@ -157,6 +157,23 @@ async fn a_next_edge_that_does_not_start_leaves_the_running_one_serving() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_next_edge_that_is_too_late_leaves_the_running_one_its_socket_files() -> Result<()> {
+    let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
+    let own = "accept: {listen_unix: [shop.sock], upgrade: {timeout_ms: 1}}\n";
+    let edge = lone_edge_of(folder.path(), &overlay(origin.port), own)?;
+    // It has got the sockets, and serves on them already, when it hears that it is not waited for.
+    let said = run("crackers-proxy", &UPGRADE, folder.path()).unwrap_err();
+    assert!(said.to_string().contains("does not let go"), "{said}");
+    assert_eq!(edge.metric("telemetry_upgrades_failed_total").await?, 1);
+    let mut client = UnixStream::connect(folder.path().join("shop.sock"))?;
+    client.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_speaks_otherwise_gets_no_sockets_and_hears_why() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
     let edge = lone_edge_of(folder.path(), &overlay(origin.port), "")?;

@@ -1,6 +1,7 @@
 //! A client's connection, as Pingora sees it: exactly one judged message at a time. What a client sends beyond the
 //! message that is being answered stays here, unread, until its own head has been judged.
 
+mod leaving;
 mod stream;
 
 use std::io::{self, IoSlice};
@@ -8,19 +9,19 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::SocketDigest;
 use pingora::protocols::tls::SslDigest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
 
 use super::body::{BadBody, Follower};
 use super::head::{self, Framing};
 use super::pace::Pace;
 use super::socket::Socket;
 use crate::context::Arrival;
-use crate::within::within;
+use leaving::{Held, Rest};
 
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -28,14 +29,13 @@ const READ_BYTES: usize = 8 * 1024;
 const WRITE_BYTES: usize = 16 * 1024;
 /// Bytes of following messages that are taken in while one is being answered.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// The longest wait for a client to take the goodbye of TLS; its answer was sent before.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Empty lines before a request that are passed over.
+const EMPTY_LINES_MAX: u8 = 4;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
-    socket: Socket,
+    socket: Held,
     arrival: Arrival,
     digest: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
@@ -46,6 +46,10 @@ pub struct Connection {
     outgoing: BytesMut,
     /// Of what Pingora moves; over HTTP/2 each stream has its own.
     paces: Option<Box<Paces>>,
+    /// Since the message before.
+    empty_lines: u8,
+    /// Who gets what is left of it, once nobody needs it any more.
+    heir: Option<oneshot::Sender<Rest>>,
 }
 
 #[derive(Debug)]
@@ -80,13 +84,15 @@ impl Connection {
                 ip: socket.ip(),
                 is_tls: tls.is_some(),
             },
-            socket,
+            socket: Held::new(socket),
             tls,
             incoming: BytesMut::new(),
             deliverable: 0,
             follower: Follower::new(Framing::Empty, 0),
             outgoing: BytesMut::new(),
             paces: None,
+            empty_lines: 0,
+            heir: None,
         }
     }
 
@@ -95,19 +101,37 @@ impl Connection {
         self.follower.has_ended() && self.deliverable == 0
     }
 
-    /// Waits for the first byte of the next message.
+    /// Waits for the first byte of the next message. Whoever sends nothing but an empty line is as idle as before.
     ///
     /// # Errors
     /// [`NoHead::Closed`].
     pub async fn wait(&mut self) -> Result<(), NoHead> {
-        if self.incoming.is_empty() {
-            // An idle connection holds nothing.
-            self.incoming = BytesMut::new();
-            self.paces = None;
-            self.socket.readable().await.map_err(|_| NoHead::Closed)?;
+        loop {
+            self.pass_over_empty_lines();
+            match &self.incoming[..] {
+                [] => {
+                    // An idle connection holds nothing.
+                    self.incoming = BytesMut::new();
+                    self.paces = None;
+                    self.socket.readable().await.map_err(|_| NoHead::Closed)?;
+                }
+                // Half of an empty line.
+                b"\r" => {}
+                _ => {
+                    self.empty_lines = 0;
+                    return Ok(());
+                }
+            }
             self.read_more().await?;
         }
-        Ok(())
+    }
+
+    /// An empty line before a request is an old habit of clients (RFC 9112 2.2). Of many, one is left, which is no request.
+    fn pass_over_empty_lines(&mut self) {
+        while self.empty_lines < EMPTY_LINES_MAX && self.incoming.starts_with(b"\r\n") {
+            self.incoming.advance(2);
+            self.empty_lines += 1;
+        }
     }
 
     /// Reads until the next head is whole; says how long it is. Its bytes are [`Connection::head`].
@@ -116,9 +140,9 @@ impl Connection {
     /// [`NoHead`].
     pub async fn read_head(&mut self, bytes_max: usize) -> Result<usize, NoHead> {
         loop {
-            // One empty line before a request is an old habit of clients (RFC 9112 2.2).
-            if self.incoming.starts_with(b"\r\n") {
-                self.incoming.advance(2);
+            // One empty line more than are passed over: let it be judged, and refused.
+            if self.incoming.starts_with(head::EMPTY_LINE) {
+                return Ok(head::EMPTY_LINE.len());
             }
             match head::length(&self.incoming) {
                 Some(length) if length <= bytes_max => return Ok(length),
@@ -164,12 +188,14 @@ impl Connection {
     pub(super) fn take_whole(&mut self, head_bytes: usize, body_bytes: usize) -> Bytes {
         self.take_head(head_bytes);
         let arrived = body_bytes.min(self.incoming.len());
+        let missing = (body_bytes - arrived) as u64;
+        self.follower = Follower::new(Framing::Length(missing), missing);
         self.incoming.split_to(arrived).freeze()
     }
 
     /// The socket for what follows an answer that changes the protocol, and what has arrived of it.
     pub(super) fn tunnel(&mut self) -> (&mut Socket, BytesMut) {
-        (&mut self.socket, std::mem::take(&mut self.incoming))
+        (&mut *self.socket, std::mem::take(&mut self.incoming))
     }
 
     /// Takes a head away that nothing follows.
@@ -235,40 +261,6 @@ impl Connection {
         .await;
     }
 
-    /// Sends bytes as they are and closes the connection for good.
-    pub(super) async fn answer_and_close(mut self, answer: &[u8], mut pace: Pace) {
-        // A client that is gone needs no answer.
-        if self.send_all([answer], &mut pace).await.is_ok() {
-            self.say_goodbye().await;
-            self.drain().await;
-        }
-    }
-
-    /// Closes the connection for good, after an answer that said so or that could not be ended.
-    pub(super) async fn close(mut self) {
-        self.say_goodbye().await;
-    }
-
-    async fn say_goodbye(&mut self) {
-        // The client may be gone already. Over TLS, what he did not take would have to leave before the goodbye.
-        let _ = within(GOODBYE, AsyncWriteExt::shutdown(self)).await;
-    }
-
-    /// Reads away a little of what the client is still sending: closing with bytes unread resets the connection, and
-    /// a reset can overtake the answer.
-    async fn drain(&mut self) {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(500);
-        for _ in 0..16 {
-            self.incoming.clear();
-            if !matches!(
-                tokio::time::timeout_at(deadline, self.read_more()).await,
-                Ok(Ok(()))
-            ) {
-                return;
-            }
-        }
-    }
-
     async fn read_more(&mut self) -> Result<(), NoHead> {
         self.incoming.reserve(READ_BYTES);
         match self.socket.read_buf(&mut self.incoming).await {
@@ -280,14 +272,14 @@ impl Connection {
     fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+        ready!(Pin::new(&mut *self.socket).poll_read(context, &mut buffer))?;
         self.incoming.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let written = match Pin::new(&mut self.socket).poll_write(context, &self.outgoing)? {
+            let written = match Pin::new(&mut *self.socket).poll_write(context, &self.outgoing)? {
                 Poll::Ready(written) => written,
                 Poll::Pending => return self.poll_patience(context),
             };
@@ -298,7 +290,7 @@ impl Connection {
             self.outgoing.advance(written);
         }
         self.outgoing = BytesMut::new();
-        match Pin::new(&mut self.socket).poll_flush(context)? {
+        match Pin::new(&mut *self.socket).poll_flush(context)? {
             Poll::Ready(()) => Poll::Ready(self.taken(0)),
             Poll::Pending => self.poll_patience(context),
         }
@@ -385,6 +377,6 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(context))?;
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        Pin::new(&mut *self.socket).poll_shutdown(context)
     }
 }

@@ -17,11 +17,11 @@ use super::early::{self, Hit};
 use super::head::{self, Framing, Refusal};
 use super::pace::Pace;
 use super::plain::{self, Plain};
+use super::refused::refuse;
 use super::socket::Socket;
 use crate::edge::Edge;
 use crate::live::Live;
 use crate::phases::Phases;
-use crate::respond::Problem;
 use crate::within::within;
 
 const TOO_SLOW: Refusal = Refusal {
@@ -93,7 +93,7 @@ pub(super) async fn serve(
             Ok(Next::Pingora) => {}
             Ok(next) => {
                 if !answer(&mut connection, &edge, next, &stop).await {
-                    return connection.close().await;
+                    return Box::pin(connection.close()).await;
                 }
                 continue;
             }
@@ -111,13 +111,14 @@ pub(super) async fn serve(
 
 /// Has a judged message answered by Pingora; the connection where it stays open for the next one.
 async fn proxied(
-    connection: Connection,
+    mut connection: Connection,
     edge: &Edge,
     proxy: &Arc<HttpProxy<Phases>>,
     stop: &watch::Receiver<bool>,
     is_last: bool,
 ) -> Option<Connection> {
     let config = &edge.config.accept;
+    let mut rest = connection.lend();
     let mut session = ServerSession::new_http1(Box::new(connection));
     session.set_keepalive(Some(config.idle_timeout_ms.div_ceil(1000)));
     let body_timeout = Duration::from_millis(config.body_timeout_ms);
@@ -125,9 +126,20 @@ async fn proxied(
     // Pingora keeps every connection open but those that end because the program does.
     let ending = is_last.then(|| watch::channel(true));
     let stop = ending.as_ref().map_or(stop, |(_, ending)| ending);
-    let (stream, _) = proxy.process_new_http(session, stop).await?.consume();
-    let same = stream.into_any().downcast::<Connection>().ok()?;
-    same.is_between_messages().then_some(*same)
+    let reused = proxy.process_new_http(session, stop).await;
+    let same = reused.and_then(|reused| {
+        let stream = reused.consume().0.into_any();
+        stream.downcast::<Connection>().ok()
+    });
+    if let Some(mut same) = same.filter(|same| same.is_between_messages()) {
+        same.take_back();
+        return Some(*same);
+    }
+    // Without Pingora, so that the request has ended: its client may still be sending.
+    if let Ok(rest) = rest.try_recv() {
+        rest.close().await;
+    }
+    None
 }
 
 /// Resolves when the settings change, and gives back what it heard of that by.
@@ -218,17 +230,4 @@ fn of_body(bad: BadBody) -> Refusal {
             reason,
         },
     }
-}
-
-async fn refuse(connection: Connection, edge: &Edge, refusal: Refusal) {
-    edge.metrics
-        .heads_refused
-        .with_label_values(&[refusal.reason])
-        .inc();
-    let problem = Problem::new(refusal.status, "malformed_request", refusal.reason);
-    let request_id = crackers_shared::request_id::generate();
-    let pace = Pace::new(&edge.config.accept);
-    connection
-        .answer_and_close(&problem.to_http1(&request_id), pace)
-        .await;
 }

@@ -4,6 +4,7 @@
 use std::mem::MaybeUninit;
 
 use http::StatusCode;
+use http::uri::Authority;
 
 /// A head of more fields is refused.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -37,6 +38,9 @@ const fn bad(reason: &'static str) -> Refusal {
         reason,
     }
 }
+
+/// What a line without anything in it is.
+pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
 pub(super) const TOO_MANY_FIELDS: Refusal = Refusal {
     status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -77,6 +81,9 @@ pub fn judge_then<R>(
     body_bytes_max: u64,
     then: impl FnOnce(&httparse::Request<'_, '_>, Framing) -> R,
 ) -> Result<(Framing, R), Refusal> {
+    if head.starts_with(EMPTY_LINE) {
+        return Err(bad("empty lines before the head"));
+    }
     if !is_plainly_clean(head) {
         check_lines(head)?;
     }
@@ -214,11 +221,12 @@ fn check_target(
         return Err(bad("malformed request target"));
     };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    if fields
-        .host
-        .is_some_and(|host| !host.eq_ignore_ascii_case(authority))
-    {
+    // Pingora would tell apart what only differs in upper case, too, without a word in our log.
+    if fields.host.is_some_and(|host| host != authority) {
         return Err(bad("request target and Host differ"));
+    }
+    if !is_host(authority) || authority.parse::<Authority>().is_err() {
+        return Err(bad("malformed request target"));
     }
     Ok(())
 }
@@ -332,6 +340,7 @@ mod tests {
             ("GET ftp://a/ HTTP/1.1", 400),
             ("GET http://b/ HTTP/1.1", 400),
             ("GET http://a@b/ HTTP/1.1", 400),
+            ("GET http://A/ HTTP/1.1", 400),
             ("GET / HTTP/2.0", 505),
             ("GET  / HTTP/1.1", 400),
             ("GET /", 400),
@@ -344,6 +353,22 @@ mod tests {
         }
         let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(verdict(old), Err(400));
+        assert_eq!(verdict("\r\nGET / HTTP/1.0\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn what_pingora_would_refuse_is_refused_here_and_counted() {
+        let host = |host: &str| format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        for good in ["a", "A", "a:80", "[::1]:80"] {
+            assert_eq!(verdict(&host(good)), Ok(Framing::Empty), "{good}");
+        }
+        for bad in ["a:1:2", "[a", "a]"] {
+            assert_eq!(verdict(&host(bad)), Err(400), "{bad}");
+        }
+        for target in ["http:///x", "http://?x", "http://a@b/", "http://a\\b/"] {
+            let old = format!("GET {target} HTTP/1.0\r\n\r\n");
+            assert_eq!(verdict(&old), Err(400), "{target}");
+        }
     }
 
     proptest! {

@@ -6,9 +6,9 @@
 //! asks for, loses its connection (CVE-2023-44487, rapid reset).
 
 mod stream;
+mod streams;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,12 +25,14 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::head::Framing;
+use super::listener::leave;
 use super::socket::Socket;
 use crackers_shared::config_file::Problems;
 
 use crate::edge::Edge;
 use crate::live::Live;
 use crate::phases::Phases;
+use streams::{Place, Streams};
 
 /// Settings of HTTP/2.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -95,7 +97,7 @@ impl Config {
     }
 }
 
-/// How long a client who was idle may take to go.
+/// How long a client may take to go who has nothing at work here.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until one side ends it.
@@ -139,57 +141,47 @@ async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> &'static str {
     let mut edge = live.edge();
-    let Some((mut frames, digest)) = begin(socket, &edge).await else {
+    let begun = tokio::select! {
+        biased;
+        begun = begin(socket, &edge) => begun,
+        () = leave(&live, stop.clone()) => None,
+    };
+    let Some((mut frames, digest)) = begun else {
         return "handshake";
     };
-    let streams = Arc::new(Streams::default());
+    let streams = Arc::new(Streams::new());
     let (mut served, mut refused) = (0_u32, 0_u32);
-    let (mut is_leaving, mut is_idle) = (false, false);
-    let (mut changes, mut idle_since) = (live.changes(), Instant::now());
+    let (mut changes, mut patience) = (live.changes(), Patience::new(&edge));
     loop {
-        let idle = match is_idle {
-            true => GOODBYE,
-            false => Duration::from_millis(edge.config.accept.idle_timeout_ms),
-        };
         let next = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop), if !is_leaving => {
-                frames.graceful_shutdown();
-                is_leaving = true;
+            _ = stop.wait_for(|stop| *stop), if patience.leaving.is_none() => {
+                patience.leave(&mut frames, "closed");
                 continue;
             }
             next = HttpSession::from_h2_conn(&mut frames, Arc::clone(&digest)) => next,
             Ok(()) = changes.changed() => {
                 edge = live.edge();
+                patience.idle = idle(&edge);
                 continue;
             }
-            () = tokio::time::sleep_until(idle_since + idle) => match streams.active.load(Ordering::Relaxed) {
-                0 if is_idle => return "idle",
-                // So that its client knows of every request whether it was taken (RFC 9113 6.8).
-                0 => {
-                    frames.graceful_shutdown();
-                    (is_leaving, is_idle) = (true, true);
-                    idle_since = Instant::now();
-                    continue;
+            () = tokio::time::sleep_until(patience.end()) => {
+                match patience.ends(&mut frames, &streams) {
+                    Some(why) => return why,
+                    None => continue,
                 }
-                _ => {
-                    idle_since = Instant::now();
-                    continue;
-                }
-            },
+            }
         };
-        idle_since = Instant::now();
         edge = live.edge();
+        (patience.since, patience.idle) = (Instant::now(), idle(&edge));
         let config = &edge.config.accept;
         match next {
-            Ok(None) if is_idle => return "idle",
-            Ok(None) => return "closed",
+            Ok(None) => return patience.leaving.unwrap_or("closed"),
             Err(_) => return "error",
             Ok(Some(H2Accept::Session(session))) => {
                 served += 1;
-                if served >= config.requests_per_connection_max && !is_leaving {
-                    frames.graceful_shutdown();
-                    is_leaving = true;
+                if served >= config.requests_per_connection_max && patience.leaving.is_none() {
+                    patience.leave(&mut frames, "closed");
                 }
                 let is_taken = take(session, &edge, &proxy, &stop, &streams);
                 refused += u32::from(!is_taken);
@@ -199,12 +191,65 @@ async fn run(
                 refused += 1;
             }
         }
-        if refused.max(streams.too_many_taken_back(served)) > config.http2.refused_streams_max {
+        if streams.refused(refused, served) > config.http2.refused_streams_max {
             frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             // So that the client hears why.
-            let _ = timeout(idle, HttpSession::from_h2_conn(&mut frames, digest)).await;
+            let _ = timeout(GOODBYE, HttpSession::from_h2_conn(&mut frames, digest)).await;
             return "too_many_refused";
         }
+    }
+}
+
+fn idle(edge: &Edge) -> Duration {
+    Duration::from_millis(edge.config.accept.idle_timeout_ms)
+}
+
+/// How long the next stream is waited for.
+struct Patience {
+    /// Since when.
+    since: Instant,
+    /// What a client may be idle for.
+    idle: Duration,
+    /// Why he was told to go, if he was.
+    leaving: Option<&'static str>,
+}
+
+impl Patience {
+    fn new(edge: &Edge) -> Self {
+        Self {
+            since: Instant::now(),
+            idle: idle(edge),
+            leaving: None,
+        }
+    }
+
+    /// Tells the client to go, so that he knows of every request whether it was taken (RFC 9113 6.8). What he sends before he has
+    /// heard of it is still answered.
+    fn leave(&mut self, frames: &mut Frames, why: &'static str) {
+        frames.graceful_shutdown();
+        (self.since, self.leaving) = (Instant::now(), Some(why));
+    }
+
+    fn end(&self) -> Instant {
+        let most = self.leaving.map_or(self.idle, |_| GOODBYE);
+        self.since + most
+    }
+
+    /// It is over: begins anew where something is at work, tells the client to go where nothing is, and says why the connection
+    /// ends where he was told before. He may never say that he has heard.
+    fn ends(&mut self, frames: &mut Frames, streams: &Streams) -> Option<&'static str> {
+        let now = Instant::now();
+        match (streams.at_rest_since(), self.leaving) {
+            (None, _) => self.since = now,
+            (Some(rest), _) if rest > self.since => self.since = rest,
+            // The end of an answer waits for a client to take it.
+            (Some(rest), Some(_)) if frames.has_streams() && now < rest + self.idle => {
+                self.since = now;
+            }
+            (Some(_), Some(why)) => return Some(why),
+            (Some(_), None) => self.leave(frames, "idle"),
+        }
+        None
     }
 }
 
@@ -216,9 +261,8 @@ fn take(
     stop: &watch::Receiver<bool>,
     streams: &Arc<Streams>,
 ) -> bool {
-    let place = Place::take(streams);
-    let most = edge.config.accept.http2.streams_max as usize;
-    if streams.active.load(Ordering::Relaxed) > most {
+    let (place, at_work) = Place::take(streams);
+    if at_work > edge.config.accept.http2.streams_max as usize {
         session.shutdown_with_reason(Reason::REFUSED_STREAM);
         count_stream(edge, "refused");
         return false;
@@ -234,46 +278,4 @@ fn count_stream(edge: &Edge, outcome: &str) {
         .http2_streams
         .with_label_values(&[outcome])
         .inc();
-}
-
-/// What is known of a connection's streams.
-#[derive(Default)]
-struct Streams {
-    /// At work.
-    active: AtomicUsize,
-    /// Ended by their client before they were answered.
-    taken_back: AtomicU32,
-}
-
-impl Streams {
-    /// How many were taken back, if those are most of the streams: whoever leaves a page takes back a few.
-    fn too_many_taken_back(&self, asked: u32) -> u32 {
-        let taken_back = self.taken_back.load(Ordering::Relaxed);
-        if taken_back > asked / 2 {
-            taken_back
-        } else {
-            0
-        }
-    }
-}
-
-/// A stream's place among those at work.
-struct Place(Arc<Streams>);
-
-impl Place {
-    fn take(streams: &Arc<Streams>) -> Self {
-        streams.active.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(streams))
-    }
-
-    fn leave(self, is_taken_back: bool) {
-        let more = u32::from(is_taken_back);
-        self.0.taken_back.fetch_add(more, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -27,7 +27,7 @@ use crate::phases::Phases;
 pub enum Listener {
     /// An address.
     Tcp(TcpListener),
-    /// A file; removed again at the end, unless another edge goes on with it.
+    /// A file.
     Unix(UnixListener, PathBuf),
     /// An address with TLS.
     Tls(TcpListener, TlsAcceptor),
@@ -245,28 +245,56 @@ async fn take(
         // A connection's task is as large as the largest thing that it ever waits for: what is over soon, or is not plain HTTP/1,
         // has boxes of its own.
         connections.spawn(async move {
-            let introduced = match is_introduced {
-                true => Box::pin(introduction(socket, &places, &edge)).await,
-                false => Some((socket, None, None)),
+            let begun = match is_introduced || tls.is_some() {
+                true => Box::pin(begin(socket, is_introduced, tls, &places, &live, &stop)).await,
+                false => Some((socket, None)),
             };
-            if let Some((socket, client, _place_of_client)) = introduced {
-                let socket = Box::pin(with_tls(socket, tls, &edge)).await;
-                match socket.map(|socket| socket.on_behalf_of(client)) {
-                    Some(socket) if socket.is_http2() => {
-                        Box::pin(http2::serve(socket, live, proxy, stop)).await;
-                    }
-                    Some(socket) => front::serve(socket, live, proxy, stop).await,
-                    None => {}
+            match begun {
+                Some((socket, _place_of_client)) if socket.is_http2() => {
+                    Box::pin(http2::serve(socket, live, proxy, stop)).await;
                 }
+                Some((socket, _place_of_client)) => front::serve(socket, live, proxy, stop).await,
+                None => {}
             }
             drop(place);
         });
     }
-    if let Listener::Unix(_, path) = &listener
-        && !live.is_handed_over()
-    {
-        // Left behind it would be taken for a leftover at the next start.
-        let _ = std::fs::remove_file(path);
+}
+
+/// What comes before the first request of a connection: whose it is, and TLS. `None` when that fails, or when it is not there yet
+/// while the edge stops.
+async fn begin(
+    socket: Socket,
+    is_introduced: bool,
+    tls: Option<TlsAcceptor>,
+    places: &Places,
+    live: &Live,
+    stop: &watch::Receiver<bool>,
+) -> Option<(Socket, Option<Guard>)> {
+    let edge = live.edge();
+    let begun = async {
+        let (socket, client, place) = match is_introduced {
+            true => introduction(socket, places, &edge).await?,
+            false => (socket, None, None),
+        };
+        let socket = with_tls(socket, tls, &edge).await?;
+        Some((socket.on_behalf_of(client), place))
+    };
+    tokio::select! {
+        biased;
+        begun = begun => begun,
+        () = leave(live, stop.clone()) => None,
+    }
+}
+
+/// Resolves when the edge stops for whoever has asked for nothing yet. Where another edge has taken over that is a while later:
+/// hung up on at once, a client could lose the request that he is just sending.
+pub(super) async fn leave(live: &Live, mut stop: watch::Receiver<bool>) {
+    // Nobody who could ask is left: that is a stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+    if live.is_handed_over() {
+        let idle_ms = live.edge().config.accept.upgrade.idle_ms;
+        tokio::time::sleep(Duration::from_millis(idle_ms)).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod listener;
 mod pace;
 mod plain;
 pub mod proxy_protocol;
+mod refused;
 mod socket;
 mod sockets;
 pub(crate) mod stream_watch;

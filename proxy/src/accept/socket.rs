@@ -1,11 +1,12 @@
 //! A client's socket of any kind, read and written in one way.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -98,6 +99,18 @@ impl Socket {
             Self::Tls(..) => Ok(()),
             Self::OnBehalf(socket, _) => Box::pin(socket.readable()).await,
         }
+    }
+
+    /// Tells the other end that nothing more comes, without a word of TLS.
+    pub(super) fn end_writing(&self) {
+        let socket = match self {
+            Self::Tcp(stream, _) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+            Self::Tls(stream, _) => SockRef::from(stream.get_ref().0),
+            Self::OnBehalf(socket, _) => return socket.end_writing(),
+        };
+        // It may have been told before, or be gone.
+        let _ = socket.shutdown(Shutdown::Write);
     }
 }
 

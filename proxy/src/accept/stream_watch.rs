@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -19,8 +20,11 @@ tokio::task_local! {
 enum State {
     /// Nobody reads it yet.
     Unread,
-    /// So many pieces of it were read.
-    Reading(u64),
+    /// The client is waited for; which of the waits for him it is.
+    Waiting(u64),
+    /// The origin is, which has not taken everything that the client has sent. Pingora may not even read then, and nobody can
+    /// tell whether it does.
+    Passing,
     Ended,
 }
 
@@ -38,10 +42,45 @@ pub(crate) enum Verdict {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct StreamWatch {
-    state: Mutex<(State, Pace)>,
+    progress: Mutex<Progress>,
     changed: Notify,
     bytes_max: u64,
     is_taken_back: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Progress {
+    state: State,
+    pace: Pace,
+    waits: u64,
+    /// Pieces that the origin has not taken yet.
+    passing: usize,
+}
+
+impl Progress {
+    fn wait(&mut self) {
+        self.waits += 1;
+        self.state = State::Waiting(self.waits);
+        self.pace.begin_to_wait();
+    }
+}
+
+/// A piece of a body on its way to the origin; dropped when it was written there.
+struct Piece {
+    bytes: Bytes,
+    watch: Arc<StreamWatch>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.watch.passed();
+    }
 }
 
 impl StreamWatch {
@@ -51,8 +90,14 @@ impl StreamWatch {
         } else {
             State::Unread
         };
+        let progress = Progress {
+            state,
+            pace,
+            waits: 0,
+            passing: 0,
+        };
         Arc::new(Self {
-            state: Mutex::new((state, pace)),
+            progress: Mutex::new(progress),
             changed: Notify::new(),
             bytes_max,
             is_taken_back: AtomicBool::new(false),
@@ -60,31 +105,36 @@ impl StreamWatch {
     }
 
     fn begin(&self) {
-        let mut state = self.state.lock();
-        if state.0 == State::Unread {
-            state.0 = State::Reading(0);
-            state.1.begin_to_wait();
+        let mut progress = self.progress.lock();
+        if progress.state == State::Unread {
+            progress.wait();
             self.changed.notify_one();
         }
     }
 
-    fn read(&self, bytes: usize, is_end: bool) -> Verdict {
-        let mut state = self.state.lock();
+    /// Judges a piece, and watches where it goes.
+    fn read(self: &Arc<Self>, body: &mut Option<Bytes>, is_end: bool) -> Verdict {
+        let length = body.as_ref().map_or(0, Bytes::len);
+        let mut progress = self.progress.lock();
         // Another origin is asked, and told what came of the body before.
-        if state.0 == State::Ended {
+        if progress.state == State::Ended {
             return Verdict::Fine;
         }
-        let is_too_slow = state.1.moved(bytes).is_err();
-        if !is_end {
-            state.1.begin_to_wait();
+        let is_too_slow = progress.pace.moved(length).is_err();
+        if is_end {
+            progress.state = State::Ended;
+        } else if length > 0 {
+            progress.passing += 1;
+            progress.state = State::Passing;
+            *body = body.take().map(|bytes| {
+                let watch = Arc::clone(self);
+                Bytes::from_owner(Piece { bytes, watch })
+            });
+        } else if progress.passing == 0 {
+            progress.wait();
         }
-        state.0 = match state.0 {
-            _ if is_end => State::Ended,
-            State::Reading(pieces) => State::Reading(pieces + 1),
-            State::Unread | State::Ended => State::Reading(0),
-        };
         self.changed.notify_one();
-        if state.1.bytes() > self.bytes_max {
+        if progress.pace.bytes() > self.bytes_max {
             Verdict::TooLarge
         } else if is_too_slow {
             Verdict::TooSlow
@@ -93,21 +143,31 @@ impl StreamWatch {
         }
     }
 
+    /// The origin has taken a piece. After the last one, what comes next is for the client to send.
+    fn passed(&self) {
+        let mut progress = self.progress.lock();
+        progress.passing -= 1;
+        if progress.passing == 0 && progress.state == State::Passing {
+            progress.wait();
+            self.changed.notify_one();
+        }
+    }
+
     /// Whether the client has ended the request before its answer was.
     pub(super) fn is_taken_back(&self) -> bool {
         self.is_taken_back.load(Ordering::Relaxed)
     }
 
-    /// Resolves when a body that is being read brings nothing for so long; never for one that has ended.
+    /// Resolves when a client who is waited for sends nothing for so long; never after the end of his body.
     pub(super) async fn stalled(&self, patience: Duration) {
         loop {
-            let before = self.state.lock().0;
+            let before = self.progress.lock().state;
             match before {
                 State::Ended => std::future::pending().await,
-                State::Unread => self.changed.notified().await,
-                State::Reading(_) => {
+                State::Unread | State::Passing => self.changed.notified().await,
+                State::Waiting(_) => {
                     let waited = tokio::time::timeout(patience, self.changed.notified()).await;
-                    if waited.is_err() && self.state.lock().0 == before {
+                    if waited.is_err() && self.progress.lock().state == before {
                         return;
                     }
                 }
@@ -132,10 +192,10 @@ pub(crate) fn taken_back() {
     let _ = CURRENT.try_with(|watch| watch.is_taken_back.store(true, Ordering::Relaxed));
 }
 
-/// A piece of its body was read.
-pub(crate) fn read(bytes: usize, is_end: bool) -> Verdict {
+/// A piece of its body was read, and goes to the origin.
+pub(crate) fn read(body: &mut Option<Bytes>, is_end: bool) -> Verdict {
     CURRENT
-        .try_with(|watch| watch.read(bytes, is_end))
+        .try_with(|watch| watch.read(body, is_end))
         .unwrap_or(Verdict::Fine)
 }
 
@@ -150,6 +210,11 @@ mod tests {
         Pace::new(&config.accept)
     }
 
+    /// A piece of so many bytes.
+    fn piece(length: usize) -> Option<Bytes> {
+        Some(Bytes::from(vec![b'x'; length]))
+    }
+
     #[tokio::test]
     async fn a_body_that_brings_nothing_is_noticed_once_it_is_read() {
         let watch = StreamWatch::new(10, false, pace());
@@ -157,7 +222,7 @@ mod tests {
         assert!(unread.is_err(), "nobody has asked for it");
         watch.begin();
         watch.stalled(SHORT).await;
-        assert_eq!(watch.read(5, true), Verdict::Fine);
+        assert_eq!(watch.read(&mut piece(5), true), Verdict::Fine);
         let ended = tokio::time::timeout(SHORT * 20, watch.stalled(SHORT)).await;
         assert!(ended.is_err(), "it has ended");
     }
@@ -167,21 +232,54 @@ mod tests {
         for is_empty in [true, false] {
             let watch = StreamWatch::new(10, is_empty, pace());
             watch.begin();
-            assert_eq!(watch.read(5, true), Verdict::Fine);
+            assert_eq!(watch.read(&mut piece(5), true), Verdict::Fine);
             tokio::time::advance(Duration::from_secs(100)).await;
             // The next origin gets the same body.
             watch.begin();
-            assert_eq!(watch.read(5, true), Verdict::Fine, "{is_empty}");
+            assert_eq!(watch.read(&mut piece(5), true), Verdict::Fine, "{is_empty}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_origin_that_takes_nothing_does_not_make_its_client_slow() {
+        let watch = StreamWatch::new(1_000_000, false, pace());
+        watch.begin();
+        for _ in 0..20 {
+            let (mut first, mut second) = (piece(5), piece(5));
+            assert_eq!(watch.read(&mut first, false), Verdict::Fine);
+            assert_eq!(watch.read(&mut second, false), Verdict::Fine);
+            assert_eq!(first, piece(5));
+            let hour = Duration::from_secs(3600);
+            let blamed = tokio::time::timeout(hour, watch.stalled(SHORT)).await;
+            assert!(blamed.is_err(), "the origin has taken nothing");
+            drop(first);
+            let blamed = tokio::time::timeout(hour, watch.stalled(SHORT)).await;
+            assert!(blamed.is_err(), "the origin has not taken everything");
+            drop(second);
+        }
+        watch.stalled(SHORT).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_who_sends_next_to_nothing_is_slow_whatever_the_origin_takes() {
+        let watch = StreamWatch::new(1_000_000, false, pace());
+        watch.begin();
+        for _ in 0..20 {
+            tokio::time::advance(Duration::from_secs(29)).await;
+            if watch.read(&mut piece(1), false) == Verdict::TooSlow {
+                return;
+            }
+        }
+        unreachable!("he may go on");
     }
 
     #[tokio::test]
     async fn bytes_are_counted_and_other_requests_are_not_watched() {
         let watch = StreamWatch::new(10, false, pace());
         let inside = with(Arc::clone(&watch), async {
-            [read(6, false), read(5, false)]
+            [read(&mut piece(6), false), read(&mut piece(5), false)]
         });
         assert_eq!(inside.await, [Verdict::Fine, Verdict::TooLarge]);
-        assert_eq!(read(1_000_000, false), Verdict::Fine);
+        assert_eq!(read(&mut piece(1_000_000), false), Verdict::Fine);
     }
 }

@@ -38,6 +38,8 @@ pub struct Config {
     pub redirect_port: u16,
     /// How long browsers ask over TLS only, in seconds (RFC 6797); 0 for not at all.
     pub hsts_max_age_seconds: u64,
+    /// Whether that holds for all subdomains, too.
+    pub hsts_subdomains: bool,
 }
 
 /// A certificate with its key.
@@ -85,7 +87,12 @@ impl Config {
 pub struct Certificates {
     files: Vec<CertificateFiles>,
     keys: RwLock<Arc<[Arc<CertifiedKey>]>>,
+    /// When the files had changed last before they were read first.
+    seen: Changes,
 }
+
+/// When each file has changed last; nothing of one that is not there.
+type Changes = Vec<Option<SystemTime>>;
 
 impl Certificates {
     /// Reads all of them.
@@ -93,10 +100,13 @@ impl Certificates {
     /// # Errors
     /// The first file that is wrong, and why.
     pub fn read(config: &Config) -> anyhow::Result<Arc<Self>> {
+        // What changes from now on is seen by whoever follows, however late that begins.
+        let seen = changed_at(&config.certificates);
         let keys = read_all(&config.certificates)?;
         Ok(Arc::new(Self {
             files: config.certificates.clone(),
             keys: RwLock::new(keys),
+            seen,
         }))
     }
 
@@ -125,13 +135,13 @@ impl Certificates {
         metrics: Arc<Metrics>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut seen = self.changed_at();
+        let mut seen = self.seen.clone();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
-            let now = self.changed_at();
+            let now = changed_at(&self.files);
             if now == seen {
                 continue;
             }
@@ -157,17 +167,6 @@ impl Certificates {
         }
     }
 
-    fn changed_at(&self) -> Vec<Option<SystemTime>> {
-        let files = self.files.iter();
-        let both = files.flat_map(|files| [&files.certificate_file, &files.key_file]);
-        both.map(|file| {
-            std::fs::metadata(file)
-                .and_then(|data| data.modified())
-                .ok()
-        })
-        .collect()
-    }
-
     fn for_name(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let keys = Arc::clone(&self.keys.read());
         let name = name.and_then(|name| ServerName::try_from(name).ok());
@@ -187,6 +186,18 @@ fn is_good_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let first = key.cert.first();
     let parsed = first.and_then(|first| webpki::EndEntityCert::try_from(first).ok());
     parsed.is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
+}
+
+fn changed_at(files: &[CertificateFiles]) -> Changes {
+    let both = files
+        .iter()
+        .flat_map(|files| [&files.certificate_file, &files.key_file]);
+    both.map(|file| {
+        std::fs::metadata(file)
+            .and_then(|data| data.modified())
+            .ok()
+    })
+    .collect()
 }
 
 fn read_all(files: &[CertificateFiles]) -> anyhow::Result<Arc<[Arc<CertifiedKey>]>> {
@@ -211,4 +222,49 @@ fn read(files: &CertificateFiles) -> anyhow::Result<Arc<CertifiedKey>> {
     let both = CertifiedKey::from_der(chain, private, &ring::default_provider());
     let both = both.with_context(|| format!("{} and {}", certificate.display(), key.display()))?;
     Ok(Arc::new(both))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a new certificate with its key, changed so long after the epoch.
+    fn sign(files: &CertificateFiles, at: Duration) {
+        let made = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
+        for (file, text) in [
+            (&files.certificate_file, made.cert.pem()),
+            (&files.key_file, made.signing_key.serialize_pem()),
+        ] {
+            std::fs::write(file, text).unwrap();
+            let opened = std::fs::File::options().append(true).open(file).unwrap();
+            opened.set_modified(SystemTime::UNIX_EPOCH + at).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_before_anybody_follows_is_taken_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = CertificateFiles {
+            certificate_file: folder.path().join("pem"),
+            key_file: folder.path().join("key"),
+        };
+        sign(&files, Duration::from_secs(1));
+        let defaults: crate::config::Config =
+            serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        let config = Config {
+            certificates: vec![files.clone()],
+            ..defaults.accept.tls
+        };
+        let certificates = Certificates::read(&config).unwrap();
+        let shown = || certificates.for_name(None).unwrap().cert.clone();
+        let first = shown();
+        sign(&files, Duration::from_secs(2));
+        let (metrics, (_ask_to_stop, stop)) = (Arc::new(Metrics::new()), watch::channel(false));
+        let interval = Duration::from_millis(1);
+        tokio::spawn(Arc::clone(&certificates).follow(interval, Arc::clone(&metrics), stop));
+        tokio::time::sleep(interval * 10).await;
+        assert_ne!(shown(), first);
+        let taken = metrics.certificates_read.with_label_values(&["taken"]);
+        assert_eq!(taken.get(), 1);
+    }
 }

@@ -1,7 +1,5 @@
 //! The edge's own error answers: problem details (RFC 9457) for programs, a page for people.
 
-use std::fmt::Write as _;
-
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
@@ -96,23 +94,6 @@ impl Problem {
              <body><main><h1>{title}</h1><p>{}</p>{wait}<p><small>Request {request_id}</small></p></main></body></html>",
             self.detail
         )
-    }
-
-    /// The whole answer as bytes, for a connection that is closed after it.
-    pub fn to_http1(&self, request_id: &str) -> Vec<u8> {
-        let (fields, body) = self.render(None, request_id);
-        let reason = self.status.canonical_reason().unwrap_or("Error");
-        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
-        for (name, value) in &fields {
-            // Writing to a string cannot fail.
-            let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
-        }
-        let _ = write!(
-            head,
-            "x-request-id: {request_id}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        head.into_bytes()
     }
 }
 

@@ -1,4 +1,4 @@
-//! One JSON line a request. Lines gather in memory, up to a bound, and a thread of its own writes many of them at once: a slow
+//! One JSON line a request. Lines gather in memory, up to two bounds, and a thread of its own writes many of them at once: a slow
 //! disk costs lines, never a request's time.
 
 use std::io::Write;
@@ -15,6 +15,13 @@ use super::{AccessLogConfig, Metrics};
 
 /// So many bytes are written without waiting for more.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// More than an ordinary line has: of so many bytes for each line that may wait, they may have all together. A path can be as
+/// long as a head, and a disk can stall for long.
+const LINE_BYTES: usize = 1024;
+
+/// What a buffer keeps for the next batch.
+const KEPT_BYTES: usize = 4 * BATCH_BYTES;
 
 /// The longest time that a line waits for others, to be written with them.
 const GATHER: Duration = Duration::from_millis(200);
@@ -35,7 +42,7 @@ pub struct Line<'a> {
     /// The client, where the configuration wants it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
-    /// Method.
+    /// Method; it, host and path are empty where a request could not be read.
     pub method: &'a str,
     /// The host that was asked for.
     pub host: &'a str,
@@ -145,10 +152,13 @@ impl Gathered {
     /// False when there is no room for the line.
     fn take(&self, line: &[u8], lines_max: usize) -> bool {
         let mut state = self.state.lock();
-        if state.lines >= lines_max {
+        let before = state.text.len();
+        let bytes_max = lines_max.saturating_mul(LINE_BYTES);
+        // One alone is taken however long it is.
+        let is_too_much = before > 0 && before + line.len() > bytes_max;
+        if state.lines >= lines_max || is_too_much {
             return false;
         }
-        let before = state.text.len();
         state.text.extend_from_slice(line);
         state.lines += 1;
         let is_news = before == 0 || (before < BATCH_BYTES && state.text.len() >= BATCH_BYTES);
@@ -178,6 +188,7 @@ impl Gathered {
             // A full disk must not stop the shop; the loss shows in the log itself.
             let _ = output.write_all(&batch).and_then(|()| output.flush());
             batch.clear();
+            batch.shrink_to(KEPT_BYTES);
         }
         self.state.lock().has_ended = true;
         self.news.notify_all();
@@ -250,5 +261,53 @@ mod tests {
         let log = log(&folder.path().join("log"), 0);
         log.write(&line("/"));
         assert_eq!(log.metrics.access_log_dropped.get(), 1);
+    }
+
+    #[test]
+    fn long_lines_fill_the_bound_before_there_are_many_and_one_alone_is_always_taken() {
+        let gathered = Gathered::default();
+        let long = vec![b'x'; 3 * LINE_BYTES];
+        let taken: Vec<_> = (0..4).map(|_| gathered.take(&long, 10)).collect();
+        assert_eq!(taken, [true, true, true, false]);
+        assert!(gathered.take(b"short\n", 10));
+        let alone = Gathered::default();
+        assert!(alone.take(&long, 1));
+        assert!(!alone.take(b"\n", 1));
+    }
+
+    /// Says how long each batch was.
+    struct Output(std::sync::mpsc::Sender<usize>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // Whoever asked may know enough.
+            let _ = self.0.send(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_buffer_stays_as_large_as_its_largest_batch() {
+        let (gathered, (sender, written)) =
+            (Arc::new(Gathered::default()), std::sync::mpsc::channel());
+        let large = vec![b'x'; 8 * KEPT_BYTES];
+        assert!(gathered.take(&large, 100_000));
+        let writer = Arc::clone(&gathered);
+        let writer = std::thread::spawn(move || writer.write_all_to(Output(sender)));
+        // With each batch the two buffers change places.
+        assert_eq!(written.recv().unwrap(), large.len());
+        assert!(gathered.take(b"a\n", 100_000));
+        assert_eq!(written.recv().unwrap(), 2);
+        assert!(gathered.take(b"b\n", 100_000));
+        assert_eq!(written.recv().unwrap(), 2);
+        gathered.state.lock().is_over = true;
+        gathered.news.notify_all();
+        writer.join().unwrap();
+        let kept = gathered.state.lock().text.capacity();
+        assert!(kept <= 2 * KEPT_BYTES, "{kept}");
     }
 }

@@ -14,6 +14,7 @@ use super::Connection;
 
 #[async_trait]
 impl Shutdown for Connection {
+    /// What the client is still sending is read away by [`Connection::lend`]'s caller: here, its request would keep its slot.
     async fn shutdown(&mut self) {
         self.say_goodbye().await;
     }

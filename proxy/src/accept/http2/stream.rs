@@ -12,8 +12,7 @@ use pingora::protocols::http::v2::server::HttpSession;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
 
-use crackers_shared::{headers, request_id};
-
+use super::streams::Place;
 use crate::accept::head::{self, Refusal};
 use crate::accept::pace::Pace;
 use crate::accept::stream_watch::{self, StreamWatch};
@@ -30,20 +29,22 @@ pub(super) async fn serve(
     edge: Arc<Edge>,
     proxy: Arc<HttpProxy<Phases>>,
     stop: watch::Receiver<bool>,
-    place: super::Place,
+    place: Place,
 ) {
     let config = &edge.config.accept;
     let within = Duration::from_millis(config.body_timeout_ms);
     session.set_write_timeout(Some(within));
-    if let Err(refusal) = judge(session.req_header_mut(), config.body_bytes_max) {
-        super::count_stream(&edge, "malformed");
-        edge.metrics
-            .heads_refused
-            .with_label_values(&[refusal.reason])
-            .inc();
-        return refuse(session, refusal).await;
-    }
     let begun = edge.clock.now_microseconds();
+    let arrival = Arrival {
+        ip: session
+            .client_addr()
+            .and_then(|address| Some(address.as_inet()?.ip())),
+        is_tls: true,
+    };
+    if let Err(refusal) = judge(session.req_header_mut(), config.body_bytes_max) {
+        place.count_malformed();
+        return refuse(session, &edge, refusal, arrival).await;
+    }
     let watch = StreamWatch::new(
         config.body_bytes_max,
         session.is_body_empty(),
@@ -51,19 +52,15 @@ pub(super) async fn serve(
     );
     // Only who has a body can be slow to send it; nobody else needs his head twice.
     let slow = (!session.is_body_empty()).then(|| session.req_header().clone());
-    let arrival = Arrival {
-        ip: session
-            .client_addr()
-            .and_then(|address| Some(address.as_inet()?.ip())),
-        is_tls: true,
-    };
     let session = ServerSession::new_http2(session);
     let proxied = stream_watch::with(Arc::clone(&watch), proxy.process_new_http(session, &stop));
     tokio::select! {
         _ = proxied => {
             let outcome = if watch.is_taken_back() { "taken_back" } else { "served" };
             super::count_stream(&edge, outcome);
-            place.leave(watch.is_taken_back());
+            if watch.is_taken_back() {
+                place.count_taken_back();
+            }
         }
         // Dropped, the stream is reset, and nobody else writes of it.
         () = watch.stalled(within) => {
@@ -177,23 +174,36 @@ fn content_length(fields: &HeaderMap) -> Result<u64, Refusal> {
     length.ok_or(bad("Content-Length is not a number"))
 }
 
-/// Answers a stream that was refused; its client may be gone.
-async fn refuse(mut session: HttpSession, refusal: Refusal) {
+/// Answers a stream that was refused, counts it and writes its line; its client may be gone.
+async fn refuse(mut session: HttpSession, edge: &Edge, refusal: Refusal, arrival: Arrival) {
+    super::count_stream(edge, "malformed");
+    edge.metrics
+        .heads_refused
+        .with_label_values(&[refusal.reason])
+        .inc();
+    let mut context = Context::new(edge.clock.now_microseconds());
+    let fields = &session.req_header().headers;
+    request::identify(edge, fields, arrival, &mut context);
     let problem = Problem::new(refusal.status, "malformed_request", refusal.reason);
-    let id = request_id::generate();
-    let (mut fields, body) = problem.render(None, &id);
-    fields.extend(
-        HeaderValue::try_from(id)
-            .ok()
-            .map(|id| (headers::REQUEST_ID, id)),
-    );
+    let (mut fields, body) = problem.render(None, &context.request_id);
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    edge.respond.finish(&mut fields, &context.fields());
     let Ok(head) = crate::respond::send::head(refusal.status, &fields) else {
         return;
     };
-    if session.write_response_header(Box::new(head), false).is_ok() {
-        let _ = session.write_body(Bytes::from(body), true).await;
+    let is_head = session.req_header().method == Method::HEAD;
+    let (mut status, mut bytes) = (0, 0);
+    if session
+        .write_response_header(Box::new(head), is_head)
+        .is_ok()
+    {
+        status = refusal.status.as_u16();
+        let length = body.len();
+        if !is_head && session.write_body(Bytes::from(body), true).await.is_ok() {
+            bytes = length;
+        }
     }
+    record::record(edge, session.req_header(), &context, status, bytes);
 }
 
 #[cfg(test)]
