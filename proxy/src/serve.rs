@@ -1,6 +1,7 @@
 //! The boot as a story: sockets, stages, serve, drain.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,32 @@ struct Bound {
     /// For the next edge.
     upgrades: Option<UnixListener>,
     /// Socket files that belong to this edge until another one takes over.
-    files: Vec<PathBuf>,
+    files: Vec<SocketFile>,
     sockets: Sockets,
+}
+
+/// A socket file, and which one of that name it was.
+struct SocketFile {
+    path: PathBuf,
+    number: Option<u64>,
+}
+
+impl SocketFile {
+    fn of(path: PathBuf) -> Self {
+        let number = Self::number(&path);
+        Self { path, number }
+    }
+
+    fn number(path: &Path) -> Option<u64> {
+        Some(path.metadata().ok()?.ino())
+    }
+
+    /// Another edge may have been started meanwhile, and have made one of its own in its place.
+    fn remove(&self) {
+        if self.number.is_some() && Self::number(&self.path) == self.number {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Serves until asked to stop, or until the next edge serves; on the sockets of the running edge, if it is to take over.
@@ -85,9 +110,7 @@ pub async fn run(config: Arc<Config>, load: Load, takes_over: bool) -> anyhow::R
         offered.await?;
         if !live.is_handed_over() {
             // Left behind they would be taken for leftovers at the next start.
-            for file in bound.files {
-                let _ = std::fs::remove_file(file);
-            }
+            bound.files.iter().for_each(SocketFile::remove);
         }
     } else {
         ask_to_stop.send_replace(true);
@@ -142,11 +165,11 @@ async fn bind(
         files.push(path);
     }
     Ok(Bound {
+        files: files.into_iter().map(SocketFile::of).collect(),
         shop,
         metrics,
         admin,
         upgrades,
-        files,
         sockets,
     })
 }

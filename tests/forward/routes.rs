@@ -213,7 +213,7 @@ fn full_origin() -> Result<(TcpListener, Vec<TcpStream>)> {
     let socket = bound()?;
     socket.listen(0)?;
     let listener = TcpListener::from(socket);
-    let (address, moment) = (listener.local_addr()?, Duration::from_millis(300));
+    let (address, moment) = (listener.local_addr()?, Duration::from_secs(1));
     let mut queue = Vec::new();
     while let Ok(waiting) = TcpStream::connect_timeout(&address, moment) {
         queue.push(waiting);

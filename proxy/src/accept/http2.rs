@@ -99,6 +99,9 @@ impl Config {
 
 /// How long a client may take to go who has nothing at work here.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the end of an answer may be on its way that nobody here has to send any more: to a slow client it still goes out of
+/// the system's memory, which closing the connection would throw away.
+const LAST_BYTES: Duration = Duration::from_secs(10);
 
 /// Serves a connection until one side ends it.
 pub(super) async fn serve(
@@ -157,6 +160,9 @@ async fn run(
             biased;
             _ = stop.wait_for(|stop| *stop), if patience.leaving.is_none() => {
                 patience.leave(&mut frames, "closed");
+                if live.is_handed_over() {
+                    patience.goodbye = Duration::from_millis(edge.config.accept.upgrade.idle_ms);
+                }
                 continue;
             }
             next = HttpSession::from_h2_conn(&mut frames, Arc::clone(&digest)) => next,
@@ -212,6 +218,10 @@ struct Patience {
     idle: Duration,
     /// Why he was told to go, if he was.
     leaving: Option<&'static str>,
+    /// How long he may take for that.
+    goodbye: Duration,
+    /// When an answer was last seen to wait for him.
+    sending: Option<Instant>,
 }
 
 impl Patience {
@@ -220,6 +230,8 @@ impl Patience {
             since: Instant::now(),
             idle: idle(edge),
             leaving: None,
+            goodbye: GOODBYE,
+            sending: None,
         }
     }
 
@@ -231,7 +243,7 @@ impl Patience {
     }
 
     fn end(&self) -> Instant {
-        let most = self.leaving.map_or(self.idle, |_| GOODBYE);
+        let most = self.leaving.map_or(self.idle, |_| self.goodbye);
         self.since + most
     }
 
@@ -242,14 +254,31 @@ impl Patience {
         match (streams.at_rest_since(), self.leaving) {
             (None, _) => self.since = now,
             (Some(rest), _) if rest > self.since => self.since = rest,
-            // The end of an answer waits for a client to take it.
-            (Some(rest), Some(_)) if frames.has_streams() && now < rest + self.idle => {
+            (Some(rest), Some(why)) => {
+                if !self.is_sending(frames, streams, (rest, now)) {
+                    return Some(why);
+                }
                 self.since = now;
             }
-            (Some(_), Some(why)) => return Some(why),
             (Some(_), None) => self.leave(frames, "idle"),
         }
         None
+    }
+
+    /// Whether the end of an answer may still be on its way to a client: it waits for him to take it, or it has left for him so
+    /// lately that he may not have it yet.
+    fn is_sending(
+        &mut self,
+        frames: &Frames,
+        streams: &Streams,
+        (rest, now): (Instant, Instant),
+    ) -> bool {
+        if frames.has_streams() {
+            self.sending = Some(now);
+            return now < rest + self.idle;
+        }
+        let last = self.sending.map_or(rest, |sending| sending.max(rest));
+        streams.have_been() && now < last + LAST_BYTES
     }
 }
 

@@ -173,9 +173,17 @@ impl Cache {
             let error = FetchError::Overloaded {
                 retry_after_seconds: 1,
             };
-            let (answer, detail) = self.after_failure(stored, error, None);
-            let full = || format!("crackers; {why}; detail=too-many-waiters");
-            return Ok((answer, detail.unwrap_or_else(full)));
+            return Ok(match self.stands_in(stored.as_ref()) {
+                Some(entry) => {
+                    let ttl = entry.ttl_seconds(self.clock.now_microseconds());
+                    let status = format!("crackers; hit; ttl={ttl}; detail=too-many-waiters");
+                    (Answer::Stored(entry), status)
+                }
+                None => {
+                    let status = format!("crackers; {why}; detail=too-many-waiters");
+                    (Answer::Failed(error), status)
+                }
+            });
         };
         let is_leader = joined.is_leader();
         let (collapsed, outcome) = if is_leader {

@@ -114,8 +114,10 @@ impl Connection {
     fn rest(&mut self) -> Option<Rest> {
         let none = Follower::new(Framing::Empty, 0);
         let follower = std::mem::replace(&mut self.follower, none);
-        // Whoever has begun with another message is in the middle of something, too.
-        let is_amid = self.deliverable < self.incoming.len();
+        // Whoever has begun with another message is in the middle of something, too; an empty line is no beginning.
+        let is_amid = self.incoming[self.deliverable..]
+            .iter()
+            .any(|byte| !matches!(byte, b'\r' | b'\n'));
         let follower = match is_amid && follower.has_ended() {
             true => Follower::new(Framing::Upgrade, u64::MAX),
             false => follower,

@@ -17,6 +17,7 @@ pub(super) struct Streams {
 
 struct Work {
     active: usize,
+    have_been: bool,
     /// When the last one has ended; when the connection has begun, where there was none.
     at_rest_since: Instant,
 }
@@ -26,6 +27,7 @@ impl Streams {
         Self {
             work: Mutex::new(Work {
                 active: 0,
+                have_been: false,
                 at_rest_since: Instant::now(),
             }),
             taken_back: AtomicU32::new(0),
@@ -37,6 +39,11 @@ impl Streams {
     pub(super) fn at_rest_since(&self) -> Option<Instant> {
         let work = self.work.lock();
         (work.active == 0).then_some(work.at_rest_since)
+    }
+
+    /// Whether there were any.
+    pub(super) fn have_been(&self) -> bool {
+        self.work.lock().have_been
     }
 
     /// How many count against the client, beside so many that were refused of so many that he asked for: malformed ones, too, and
@@ -60,6 +67,7 @@ impl Place {
     pub(super) fn take(streams: &Arc<Streams>) -> (Self, usize) {
         let mut work = streams.work.lock();
         work.active += 1;
+        work.have_been = true;
         (Self(Arc::clone(streams)), work.active)
     }
 
