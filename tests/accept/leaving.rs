@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use bytes::Bytes;
+use crackers_tests::careless_origin::CarelessOrigin;
 use crackers_tests::frames::HELLO;
 use crackers_tests::gated::Gated;
 use crackers_tests::lone_edge::{LoneEdge, lone_edge_of, overlay};
@@ -12,7 +14,7 @@ use crackers_tests::process::{PATIENCE, free_port};
 use crackers_tests::tls::Authority;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::http2::NAME;
+use super::http2::{NAME, request};
 use super::tls;
 
 /// Much less than anything that a client may be waited for here, and more than it takes to leave on a loaded machine.
@@ -64,6 +66,57 @@ async fn a_stop_waits_for_no_proxy_that_does_not_say_whose_connection_it_is() ->
     let _silent = TcpStream::connect(("127.0.0.1", port))?;
     edge.metric_is("accept_connections", 1).await?;
     tokio::task::block_in_place(|| stops_soon(&mut edge))
+}
+
+/// More than a client with little room in his system takes at once, and no more than an edge has room for.
+const BYTES: usize = 50_000;
+
+fn large(_head: &str) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: {BYTES}\r\n\r\n");
+    let mut said = head.into_bytes();
+    said.resize(said.len() + BYTES, b'x');
+    said
+}
+
+/// All of the answer has left for him, and nobody here has it any more; he still has to take it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_throws_away_nothing_that_a_slow_client_over_http2_has_not_taken() -> Result<()> {
+    let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
+    let (origin, port) = (CarelessOrigin::answering(large)?, free_port()?);
+    authority.sign(folder.path(), "shop", NAME)?;
+    authority.sign(folder.path(), "wild", "*.example.org")?;
+    let own = tls::settings(folder.path(), port);
+    let mut edge = lone_edge_of(folder.path(), &overlay(origin.port), &own)?;
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4096)?;
+    let socket = socket.connect(([127, 0, 0, 1], port).into()).await?;
+    let connector = authority.client_of(&["h2"])?;
+    let stream = connector.connect(NAME.try_into()?, socket).await?;
+    let windows = 4 * 1024 * 1024;
+    let mut client = h2::client::Builder::new();
+    client.initial_window_size(windows);
+    client.initial_connection_window_size(windows);
+    let (mut send, connection) = client.handshake::<_, Bytes>(stream).await?;
+    let mut connection = Box::pin(connection);
+    let (answer, _) = send.send_request(request("GET", "/api/large", &[])?, true)?;
+    let answer = tokio::select! {
+        answer = answer => answer?,
+        ended = &mut connection => bail!("{ended:?}"),
+    };
+    // From now on he takes nothing for a while.
+    let stopped = tokio::task::spawn_blocking(move || edge.process.terminate());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let reading = tokio::spawn(connection);
+    let (mut body, mut got) = (answer.into_body(), 0);
+    while let Some(part) = body.data().await {
+        got += part?.len();
+    }
+    assert_eq!(got, BYTES);
+    drop((send, body));
+    reading.await??;
+    ensure!(stopped.await??.success());
+    Ok(())
 }
 
 /// Asks for the health of the edge, with something behind the request; the answer.
