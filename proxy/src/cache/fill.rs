@@ -256,7 +256,7 @@ impl Cache {
 }
 
 /// Asks the origin whether what is stored is still its answer: by entity tag, or else by date (RFC 9111 4.3.1).
-fn ask_whether_current(stored: &Entry, fields: &mut HeaderMap) {
+pub(super) fn ask_whether_current(stored: &Entry, fields: &mut HeaderMap) {
     if let Some(etag) = stored.etag.as_ref().and_then(|etag| etag.parse().ok()) {
         fields.insert(header::IF_NONE_MATCH, etag);
     } else if let Some(date) = stored.headers.get(header::LAST_MODIFIED) {

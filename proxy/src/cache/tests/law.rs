@@ -123,6 +123,20 @@ async fn a_weak_entity_tag_asks_whether_an_answer_is_current() {
 }
 
 #[tokio::test]
+async fn what_has_no_entity_tag_is_asked_for_by_its_date() {
+    let bench = bench();
+    let date = "Thu, 01 Jan 1970 00:00:00 GMT";
+    let mut fields = with(&[("last-modified", date)]);
+    fields.retain(|(name, _)| *name != "etag");
+    bench.say(Ok((200, fields, "body")));
+    let entry = stored(&bench).await;
+    let mut sent = HeaderMap::new();
+    fill::ask_whether_current(&entry, &mut sent);
+    assert_eq!(sent[header::IF_MODIFIED_SINCE], date);
+    assert!(!sent.contains_key(header::IF_NONE_MATCH));
+}
+
+#[tokio::test]
 async fn a_304_that_sets_a_cookie_is_for_one_person_and_ends_what_was_stored() {
     let bench = bench();
     bench.ask().await;
