@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -161,10 +162,17 @@ async fn a_next_edge_that_is_too_late_leaves_the_running_one_its_socket_files() 
     let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
     let own = "accept: {listen_unix: [shop.sock], upgrade: {timeout_ms: 1}}\n";
     let edge = lone_edge_of(folder.path(), &overlay(origin.port), own)?;
-    // It has got the sockets, and serves on them already, when it hears that it is not waited for.
-    let said = run("crackers-proxy", &UPGRADE, folder.path()).unwrap_err();
+    // It has the sockets, and waits for its keys until nobody waits for it any more.
+    let keys = folder.path().join("keys");
+    ensure!(Command::new("mkfifo").arg(&keys).status()?.success());
+    let later = format!("{own}admit: {{session_keys_file: keys}}\n");
+    std::fs::write(folder.path().join("own.yaml"), later)?;
+    let place = folder.path().to_owned();
+    let next = tokio::task::spawn_blocking(move || run("crackers-proxy", &UPGRADE, &place));
+    edge.metric_is("telemetry_upgrades_failed_total", 1).await?;
+    std::fs::write(keys, "a key of more than thirty-two characters\n")?;
+    let said = next.await?.unwrap_err();
     assert!(said.to_string().contains("does not let go"), "{said}");
-    assert_eq!(edge.metric("telemetry_upgrades_failed_total").await?, 1);
     let mut client = UnixStream::connect(folder.path().join("shop.sock"))?;
     client.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
