@@ -22,9 +22,9 @@ pub(super) const NAME: &str = "shop.example.in";
 
 /// An authority, and a folder with its certificates, for an edge that serves TLS on a port.
 pub(super) struct Place {
-    authority: Authority,
+    pub(super) authority: Authority,
     folder: tempfile::TempDir,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Place {

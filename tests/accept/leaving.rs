@@ -14,7 +14,7 @@ use crackers_tests::process::{PATIENCE, free_port};
 use crackers_tests::tls::Authority;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::http2::{NAME, request};
+use super::http2::{NAME, Place, request};
 use super::tls;
 
 /// Much less than anything that a client may be waited for here, and more than it takes to leave on a loaded machine.
@@ -82,16 +82,12 @@ fn large(_head: &str) -> Vec<u8> {
 /// All of the answer has left for him, and nobody here has it any more; he still has to take it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_throws_away_nothing_that_a_slow_client_over_http2_has_not_taken() -> Result<()> {
-    let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
-    let (origin, port) = (CarelessOrigin::answering(large)?, free_port()?);
-    authority.sign(folder.path(), "shop", NAME)?;
-    authority.sign(folder.path(), "wild", "*.example.org")?;
-    let own = tls::settings(folder.path(), port);
-    let mut edge = lone_edge_of(folder.path(), &overlay(origin.port), &own)?;
+    let (place, origin) = (Place::new()?, CarelessOrigin::answering(large)?);
+    let mut edge = place.edge_of(origin.port, "", "")?;
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4096)?;
-    let socket = socket.connect(([127, 0, 0, 1], port).into()).await?;
-    let connector = authority.client_of(&["h2"])?;
+    let socket = socket.connect(([127, 0, 0, 1], place.port).into()).await?;
+    let connector = place.authority.client_of(&["h2"])?;
     let stream = connector.connect(NAME.try_into()?, socket).await?;
     let windows = 4 * 1024 * 1024;
     let mut client = h2::client::Builder::new();

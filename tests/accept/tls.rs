@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::http2::Place;
+
 /// An answer over TLS, as text, from the server that has this name. Whether its session was resumed.
 pub(super) async fn ask(
     client: &TlsConnector,
@@ -80,14 +82,13 @@ async fn each_name_gets_its_certificate_and_answers_are_those_of_plain_http() ->
     Ok(())
 }
 
+const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_speaks_only_tls_1_2_is_served() -> Result<()> {
-    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
-    authority.sign(folder.path(), "shop", "shop.example.in")?;
-    authority.sign(folder.path(), "wild", "*.example.org")?;
-    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-    let own = settings(folder.path(), port);
-    let _edge = lone_edge_with(folder.path(), origin, &own)?;
+    let place = Place::new()?;
+    let _edge = place.edge_of(raw_origin(EMPTY)?, "", "")?;
+    let (authority, port) = (&place.authority, place.port);
     let client = authority.client_with(&["http/1.1"], &[&rustls::version::TLS12])?;
     let (answer, _) = ask(&client, port, "shop.example.in", "/x").await?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -112,20 +113,16 @@ fn hello(minor: u8) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_speaks_nothing_newer_than_tls_1_1_is_refused() -> Result<()> {
-    let (authority, folder, port) = (Authority::new()?, tempfile::tempdir()?, free_port()?);
-    authority.sign(folder.path(), "shop", "shop.example.in")?;
-    authority.sign(folder.path(), "wild", "*.example.org")?;
-    let origin = raw_origin("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-    let own = settings(folder.path(), port);
-    let _edge = lone_edge_with(folder.path(), origin, &own)?;
+    let place = Place::new()?;
+    let _edge = place.edge_of(raw_origin(EMPTY)?, "", "")?;
     for minor in [1, 2] {
-        let (said, is_closed) = exchange(port, &hello(minor))?;
+        let (said, is_closed) = exchange(place.port, &hello(minor))?;
         // An alert, fatal: protocol_version (RFC 5246 7.2).
         let is_alert = said.starts_with('\u{15}') && said.ends_with("\u{2}\u{46}");
         assert!(is_alert && is_closed, "{minor}: {said:?}");
     }
     // With another number, a handshake: it is the version that was refused.
-    let (said, _) = exchange(port, &hello(3))?;
+    let (said, _) = exchange(place.port, &hello(3))?;
     assert!(said.starts_with('\u{16}'), "{said:?}");
     Ok(())
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::entry::Entry;
 use super::fetch::{FetchError, FetchRequest, Fetched};
@@ -201,6 +202,18 @@ fn advance(bench: &Bench, seconds: u64) {
     bench.clock.advance(Duration::from_secs(seconds));
 }
 
+/// So many clients who ask at once; when this returns all of them wait for an origin that answers nobody yet.
+async fn together(bench: &Arc<Bench>, clients: usize) -> Vec<JoinHandle<(Answer, String)>> {
+    bench.origin.gate.forget_permits(1000);
+    let asking = (0..clients).map(|_| {
+        let bench = Arc::clone(bench);
+        tokio::spawn(async move { bench.ask().await })
+    });
+    let asking = asking.collect();
+    until(|| bench.cache.metrics.cache_waiters.get() == clients as i64).await;
+    asking
+}
+
 async fn until(mut condition: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if condition() {
@@ -223,20 +236,11 @@ async fn the_second_request_is_a_hit_until_freshness_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_clients_of_one_cold_key_cause_one_fetch() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| {
-            tokio::spawn({
-                let bench = Arc::clone(&bench);
-                async move { bench.status().await }
-            })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 1000).await;
+    let tasks = together(&bench, 1000).await;
     bench.origin.gate.add_permits(1);
     let mut collapsed = 0;
     for task in tasks {
-        let status = task.await.unwrap();
+        let status = task.await.unwrap().1;
         collapsed += usize::from(status.contains("collapsed") || status.contains("hit"));
     }
     assert_eq!((bench.calls(), collapsed), (1, 999));
@@ -245,17 +249,8 @@ async fn a_thousand_clients_of_one_cold_key_cause_one_fetch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_fetch_fails_all_who_wait_are_told_after_one_try() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
     bench.say(Err(FetchError::Unreachable("down".to_owned())));
-    let tasks: Vec<_> = (0..50)
-        .map(|_| {
-            tokio::spawn({
-                let bench = Arc::clone(&bench);
-                async move { bench.ask().await }
-            })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 50).await;
+    let tasks = together(&bench, 50).await;
     bench.origin.gate.add_permits(1);
     for task in tasks {
         assert!(matches!(

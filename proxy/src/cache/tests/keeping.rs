@@ -93,18 +93,11 @@ async fn an_answer_that_is_not_kept_is_its_clients_unless_it_depends_on_what_was
 #[tokio::test]
 async fn who_waits_is_told_that_he_shared_a_fetch_and_who_is_late_that_it_was_stale() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
-    let tasks: Vec<_> = (0..2)
-        .map(|_| {
-            let bench = Arc::clone(&bench);
-            tokio::spawn(async move { bench.status().await })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 2).await;
+    let tasks = together(&bench, 2).await;
     bench.origin.gate.add_permits(10);
     let mut told = Vec::new();
     for task in tasks {
-        told.push(task.await.unwrap());
+        told.push(task.await.unwrap().1);
     }
     told.sort_unstable();
     assert_eq!(

@@ -95,18 +95,11 @@ async fn a_304_about_another_entity_tag_is_not_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_clients_of_a_fetch_that_fails_cause_one_request() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
     bench.say(Ok((500, vec![], "no")));
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| {
-            let bench = Arc::clone(&bench);
-            tokio::spawn(async move { bench.ask().await.0 })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 1000).await;
+    let tasks = together(&bench, 1000).await;
     bench.origin.gate.add_permits(1);
     for task in tasks {
-        let answer = task.await.unwrap();
+        let answer = task.await.unwrap().0;
         assert!(matches!(answer, Answer::Failed(_) | Answer::Direct(_)));
     }
     assert_eq!(bench.calls(), 1);

@@ -59,20 +59,13 @@ async fn a_url_is_purged_however_its_query_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waited_for_what_a_purge_made_old_waits_for_the_next_with_all_others() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
-    let tasks: Vec<_> = (0..200)
-        .map(|_| {
-            let bench = Arc::clone(&bench);
-            tokio::spawn(async move { bench.ask().await.0 })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 200).await;
+    let tasks = together(&bench, 200).await;
     bench.purge(None, &["products"]);
     bench.origin.gate.add_permits(1);
     until(|| bench.calls() == 2).await;
     bench.origin.gate.add_permits(10);
     for task in tasks {
-        assert!(matches!(task.await.unwrap(), Answer::Stored(_)));
+        assert!(matches!(task.await.unwrap().0, Answer::Stored(_)));
     }
     assert_eq!(bench.calls(), 2);
 }

@@ -101,16 +101,7 @@ async fn only_if_cached_never_reaches_the_origin() {
 #[tokio::test]
 async fn more_than_the_allowed_number_never_wait() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| {
-            tokio::spawn({
-                let bench = Arc::clone(&bench);
-                async move { bench.ask().await }
-            })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 1000).await;
+    let tasks = together(&bench, 1000).await;
     assert!(matches!(
         bench.ask().await.0,
         Answer::Failed(FetchError::Overloaded { .. })
@@ -140,17 +131,8 @@ async fn a_fill_outlives_the_client_that_caused_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_who_wait_are_told_what_an_origin_says_of_its_failure() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
     bench.say(Ok((503, vec![("retry-after", "7".to_owned())], "no")));
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            tokio::spawn({
-                let bench = Arc::clone(&bench);
-                async move { bench.ask().await.0 }
-            })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 20).await;
+    let tasks = together(&bench, 20).await;
     bench.origin.gate.add_permits(1);
     let said = FetchError::Said {
         status: StatusCode::SERVICE_UNAVAILABLE,
@@ -158,7 +140,7 @@ async fn all_who_wait_are_told_what_an_origin_says_of_its_failure() {
     };
     let (mut direct, mut told) = (0, 0);
     for task in tasks {
-        match task.await.unwrap() {
+        match task.await.unwrap().0 {
             Answer::Direct(fetched) if fetched.status == 503 => direct += 1,
             Answer::Failed(error) if error == said => told += 1,
             _ => panic!("neither the answer nor what it said"),
@@ -170,23 +152,16 @@ async fn all_who_wait_are_told_what_an_origin_says_of_its_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waited_for_a_place_that_another_lost_asks_once_more_by_himself() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
     let retry_after_seconds = 1;
     bench.say(Err(FetchError::Overloaded {
         retry_after_seconds,
     }));
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let bench = Arc::clone(&bench);
-            tokio::spawn(async move { bench.ask().await.0 })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 20).await;
+    let tasks = together(&bench, 20).await;
     bench.say(Ok((200, public("max-age=300", "7"), "body")));
     bench.origin.gate.add_permits(10);
     let (mut refused, mut answered) = (0, 0);
     for task in tasks {
-        match task.await.unwrap() {
+        match task.await.unwrap().0 {
             Answer::Failed(FetchError::Overloaded { .. }) => refused += 1,
             Answer::Stored(_) => answered += 1,
             _ => panic!("neither refused nor answered"),
@@ -198,24 +173,17 @@ async fn who_waited_for_a_place_that_another_lost_asks_once_more_by_himself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_twice_with_others_is_told() {
     let bench = Arc::new(bench());
-    bench.origin.gate.forget_permits(1000);
     let retry_after_seconds = 1;
     bench.say(Err(FetchError::Overloaded {
         retry_after_seconds,
     }));
-    let tasks: Vec<_> = (0..3)
-        .map(|_| {
-            let bench = Arc::clone(&bench);
-            tokio::spawn(async move { bench.ask().await.0 })
-        })
-        .collect();
-    until(|| bench.cache.metrics.cache_waiters.get() == 3).await;
+    let tasks = together(&bench, 3).await;
     bench.origin.gate.add_permits(1);
     // Two ask once more, one of them in his own name.
     until(|| bench.calls() == 2 && bench.cache.metrics.cache_waiters.get() == 2).await;
     bench.origin.gate.add_permits(10);
     for task in tasks {
-        let answer = task.await.unwrap();
+        let answer = task.await.unwrap().0;
         assert!(matches!(
             answer,
             Answer::Failed(FetchError::Overloaded { .. })
