@@ -215,11 +215,18 @@ async fn an_answer_to_a_made_up_head_is_the_same_whichever_way_it_took() -> Resu
 /// What an operator's own fields say stands above what is stored, and above what the edge adds, on both ways.
 #[tokio::test(flavor = "multi_thread")]
 async fn configured_fields_replace_stored_ones_whichever_way_the_answer_took() -> Result<()> {
-    let own = "respond: {security_headers: [{name: Content-Type, value: text/odd}, {name: ETag, value: '\"o\"'}, {name: X-Own, value: a}]}\n";
-    let shop = Stack::start(1, &format!("{SETTINGS}{own}")).await?;
-    etag_of(shop.port, LINES[0], "")?;
-    for fields in ["", "Accept-Encoding: gzip\r\n", "If-None-Match: *\r\n"] {
-        both(shop.port, LINES[0], fields)?;
+    for own in [
+        "{name: Content-Type, value: text/odd}, {name: ETag, value: '\"o\"'}, {name: X-Own, value: a}",
+        // Policies add up.
+        "{name: Content-Security-Policy, value: img-src a}, {name: Content-Security-Policy, value: font-src b}",
+        "{name: Strict-Transport-Security, value: max-age=1}, {name: X-Request-Id, value: of-the-settings}",
+    ] {
+        let own = format!("respond: {{security_headers: [{own}]}}\n");
+        let shop = Stack::start(1, &format!("{SETTINGS}{own}")).await?;
+        etag_of(shop.port, LINES[0], "")?;
+        for fields in ["", "Accept-Encoding: gzip\r\n", "If-None-Match: *\r\n"] {
+            both(shop.port, LINES[0], fields)?;
+        }
     }
     Ok(())
 }

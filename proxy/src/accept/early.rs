@@ -90,9 +90,6 @@ pub(super) fn find(
     request_bytes: usize,
     arrival: Arrival,
 ) -> Option<Box<Hit>> {
-    if !edge.respond.is_apart {
-        return None;
-    }
     let (method, uri, host) = plain(parsed)?;
     let (key, _) = request::key(edge, arrival.scheme(), host, &uri)?;
     let now = edge.clock.now_microseconds();
@@ -102,7 +99,8 @@ pub(super) fn find(
     let head = edge.respond.head(&choice)?;
     let mut context = Context::new(now);
     request::identify(edge, &request.headers, arrival, &mut context);
-    if https::address(&edge.config.accept.tls, &request, &context).is_some() {
+    let is_elsewhere = https::address(&edge.config.accept.tls, &request, &context).is_some();
+    if is_elsewhere || !edge.respond.is_apart(&context) {
         return None;
     }
     let Admission::Passes(fields) = request::admit(edge, &request, &context) else {

@@ -30,7 +30,7 @@ impl Respond {
         write_status(text, status);
         fields.remove(header::DATE);
         fields.remove(header::CONNECTION);
-        if !self.is_apart {
+        if !self.is_apart(context) {
             // An operator's own field is set for this one answer, too.
             self.finish(&mut fields, &context.fields());
             write_fields(text, &fields);

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 use crackers_shared::headers;
 
+use crate::context::Context;
 use crate::forward::headers::{INTERNAL, remove_hop_by_hop};
 pub use client::{Client, Head};
 pub use problem::Problem;
@@ -76,14 +77,14 @@ const OF_FRAMING: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// Fields that the edge writes of one request ([`crate::context::Context::each_field`]), beside those of CORS.
-static OF_ONE_REQUEST: [HeaderName; 7] = [
+/// Fields that the edge writes of one request ([`Context::each_field`]), beside those of CORS, and beside
+/// `Strict-Transport-Security`, which it writes over TLS only.
+static OF_ONE_REQUEST: [HeaderName; 6] = [
     header::AGE,
     headers::CACHE_STATUS,
     headers::RATE_LIMIT,
     headers::RATE_LIMIT_POLICY,
     headers::REQUEST_ID,
-    header::STRICT_TRANSPORT_SECURITY,
     header::VARY,
 ];
 
@@ -98,9 +99,10 @@ pub struct Respond {
     security: Vec<(HeaderName, HeaderValue)>,
     /// The security fields as they are sent.
     pub security_text: Bytes,
-    /// Whether none of them has the name of a field that the edge writes of one request, so that they can be written one behind the
-    /// other.
-    pub is_apart: bool,
+    /// Whether none of them has the name of a field that the edge writes of one request.
+    is_apart: bool,
+    /// Whether one of them is `Strict-Transport-Security`.
+    has_strict_transport: bool,
     /// Another one for each set of settings: what was written under others is out of date.
     generation: u64,
     /// See [`Config::compress_bytes_min`].
@@ -119,11 +121,21 @@ impl Respond {
         Self {
             security_text: text(&security),
             is_apart: !security.iter().any(|(name, _)| is_of_one_request(name)),
+            has_strict_transport: security
+                .iter()
+                .any(|(name, _)| *name == header::STRICT_TRANSPORT_SECURITY),
             security,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             compress_bytes_min: config.compress_bytes_min,
             further_cdn: config.further_cdn,
         }
+    }
+
+    /// Whether the security fields can be written as they are, in front of what the edge writes of a request: none has the name
+    /// of one of those.
+    pub fn is_apart(&self, context: &Context) -> bool {
+        let both_speak = self.has_strict_transport && context.strict_transport.is_some();
+        self.is_apart && !both_speak
     }
 
     fn security(&self) -> &[(HeaderName, HeaderValue)] {
