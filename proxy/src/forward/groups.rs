@@ -18,9 +18,9 @@ pub struct Upstreams {
     /// Every group.
     pub groups: Vec<Arc<Group>>,
     routes: Vec<(RouteConfig, Arc<Group>)>,
-    /// See [`Config::retries_max`].
+    /// See [`super::Config::retries_max`].
     pub retries_max: u32,
-    /// See [`Config::distrusted_fields`].
+    /// See [`super::Config::distrusted_fields`].
     pub distrusted: Vec<HeaderName>,
 }
 

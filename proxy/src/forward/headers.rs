@@ -119,17 +119,21 @@ pub static INTERNAL: [HeaderName; 4] = [
 mod tests {
     use super::*;
 
-    fn fields(forwarded: &str, trusted: bool) -> Vec<String> {
-        let mut before = HeaderMap::new();
-        before.insert(headers::FORWARDED_FOR, forwarded.parse().unwrap());
-        let from = Provenance {
-            client: Some("2001:db8::1".parse().unwrap()),
+    fn from(client: &str, trusted: bool) -> Provenance<'static> {
+        Provenance {
+            client: client.parse().ok(),
             trusted,
             scheme: "http",
             host: "shop.example",
             request_id: "r",
             traceparent: "t",
-        };
+        }
+    }
+
+    fn fields(forwarded: &str, trusted: bool) -> Vec<String> {
+        let mut before = HeaderMap::new();
+        before.insert(headers::FORWARDED_FOR, forwarded.parse().unwrap());
+        let from = from("2001:db8::1", trusted);
         let made = provenance(&before, &from);
         made.into_iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -156,14 +160,7 @@ mod tests {
             let line = HeaderValue::from_bytes(line).unwrap();
             before.append(headers::FORWARDED_FOR, line);
         }
-        let from = Provenance {
-            client: Some("10.0.0.2".parse().unwrap()),
-            trusted: true,
-            scheme: "http",
-            host: "shop.example",
-            request_id: "r",
-            traceparent: "t",
-        };
+        let from = from("10.0.0.2", true);
         let made = provenance(&before, &from);
         assert_eq!(made[0].1, "1.2.3.4, 198.51.100.7, 10.0.0.2");
     }
