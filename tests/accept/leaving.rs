@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use crackers_tests::careless_origin::CarelessOrigin;
 use crackers_tests::frames::HELLO;
@@ -106,11 +106,12 @@ async fn a_stop_throws_away_nothing_that_a_slow_client_over_http2_has_not_taken(
     let reading = tokio::spawn(connection);
     let (mut body, mut got) = (answer.into_body(), 0);
     while let Some(part) = body.data().await {
-        got += part?.len();
+        got += part.with_context(|| format!("after {got} bytes"))?.len();
     }
     assert_eq!(got, BYTES);
     drop((send, body));
-    reading.await??;
+    // Nor does anything break while the two say goodbye to each other.
+    reading.await?.context("the goodbye")?;
     ensure!(stopped.await??.success());
     Ok(())
 }

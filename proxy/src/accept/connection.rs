@@ -21,7 +21,8 @@ use super::head::{self, Framing};
 use super::pace::Pace;
 use super::socket::Socket;
 use crate::context::Arrival;
-use leaving::{Held, Rest};
+use leaving::Held;
+pub(super) use leaving::Rest;
 
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 8 * 1024;

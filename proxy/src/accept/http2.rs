@@ -20,10 +20,10 @@ use pingora::protocols::{
 use pingora_proxy::HttpProxy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, Rest};
 use super::head::Framing;
 use super::listener::leave;
 use super::socket::Socket;
@@ -111,16 +111,36 @@ pub(super) async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     let edge = live.edge();
-    let ended = run(socket, live, proxy, stop).await;
+    let begun = tokio::select! {
+        biased;
+        begun = begin(socket, &edge) => begun,
+        () = leave(&live, stop.clone()) => None,
+    };
+    let ended = match begun {
+        None => "handshake",
+        Some((frames, digest, rest)) => {
+            let ended = run(frames, digest, live, proxy, stop).await;
+            // What he still says (that he has heard, or has room) must not throw away what he has not taken yet.
+            if let Ok(rest) = rest.await {
+                rest.close().await;
+            }
+            ended
+        }
+    };
     edge.metrics.http2_ended.with_label_values(&[ended]).inc();
 }
 
 /// The connection's frames; they move only while it is asked for the next stream.
 type Frames = h2::server::Connection<Stream, Bytes>;
 
-async fn begin(socket: Socket, edge: &Edge) -> Option<(Frames, Arc<Digest>)> {
+/// Shakes hands; what is left of the connection comes back when its frames have gone.
+async fn begin(
+    socket: Socket,
+    edge: &Edge,
+) -> Option<(Frames, Arc<Digest>, oneshot::Receiver<Rest>)> {
     let config = &edge.config.accept;
     let mut connection = Connection::new(socket);
+    let rest = connection.lend();
     // Whatever comes are frames, for h2 to judge.
     connection.begin(0, Framing::Upgrade, u64::MAX, None).ok()?;
     let digest = Arc::new(Digest {
@@ -133,25 +153,18 @@ async fn begin(socket: Socket, edge: &Edge) -> Option<(Frames, Arc<Digest>)> {
     let stream: Stream = Box::new(connection);
     let within = Duration::from_millis(config.head_timeout_ms);
     let shaken = timeout(within, handshake(stream, Some(options))).await;
-    Some((shaken.ok()?.ok()?, digest))
+    Some((shaken.ok()?.ok()?, digest, rest))
 }
 
 /// Why the connection ended, as a metric label.
 async fn run(
-    socket: Socket,
+    mut frames: Frames,
+    digest: Arc<Digest>,
     live: Arc<Live>,
     proxy: Arc<HttpProxy<Phases>>,
     mut stop: watch::Receiver<bool>,
 ) -> &'static str {
     let mut edge = live.edge();
-    let begun = tokio::select! {
-        biased;
-        begun = begin(socket, &edge) => begun,
-        () = leave(&live, stop.clone()) => None,
-    };
-    let Some((mut frames, digest)) = begun else {
-        return "handshake";
-    };
     let streams = Arc::new(Streams::new());
     let (mut served, mut refused) = (0_u32, 0_u32);
     let (mut changes, mut patience) = (live.changes(), Patience::new(&edge));
