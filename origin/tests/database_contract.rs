@@ -157,7 +157,7 @@ promised! {
     orders_of_a_time_are_paged_newest_first
     keys_of_orders_are_forgotten_when_they_are_old_and_no_sooner
     super_admins_who_end_each_others_access_leave_one
-    a_right_password_among_tries_at_one_moment_is_told_to_one
+    a_right_password_among_tries_at_one_moment_is_told_only_where_it_is_counted
     of_tries_at_the_same_moment_none_goes_uncounted
     a_mailed_code_lets_in_once_however_often_it_is_sent_at_once
     a_mailed_code_is_guessed_at_five_times_however_many_guess_at_once

@@ -105,7 +105,7 @@ async fn a_body_that_trickles_gives_up_its_slot() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_body_takes_no_slot_before_it_is_there() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, CarelessOrigin::answering(answer)?);
-    let (edge, ..) = edge(folder.path(), origin.port, 1, 700)?;
+    let (edge, ..) = edge(folder.path(), origin.port, 1, 10_000)?;
     let mut slow = TcpStream::connect(("127.0.0.1", edge.port))?;
     slow.set_read_timeout(Some(PATIENCE))?;
     slow.write_all(b"POST /x HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\no")?;
@@ -126,6 +126,8 @@ const WAYS: [&str; 4] = [
     "GET /large HTTP/1.1\r\nHost: shop.test\r\n\r\n",
     "GET /large HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n",
 ];
+
+const SMALL: &str = "GET /small HTTP/1.1\r\nHost: shop.test\r\n\r\n";
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -150,6 +152,12 @@ async fn whoever_takes_nothing_or_next_to_nothing_is_let_go_on_every_way() -> Re
     for secure in [None, Some((port, &authority))] {
         for way in WAYS {
             let mut still = connect(&edge, secure).await?;
+            // The edge has him once it has answered.
+            still.write_all(SMALL.as_bytes()).await?;
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\nxx") {
+                seen.push(still.read_u8().await?);
+            }
             still.write_all(way.as_bytes()).await?;
             edge.metric_is("accept_connections", 0).await?;
             edge.metric_is("dispatch_in_flight", 0).await?;

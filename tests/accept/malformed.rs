@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use crackers_tests::careless_origin::CarelessOrigin;
 use crackers_tests::lone_edge::lone_edge_with;
+use crackers_tests::process::PATIENCE;
 
 const TABLE: &str = include_str!("malformed.txt");
 const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: smuggled\r\n\r\n";
@@ -199,9 +200,10 @@ fn is_as_sent(sent: &Message, seen: &Message) -> bool {
 /// Sends a case; the status of the first answer, and whether the edge has closed the connection.
 fn replay(port: u16, case: &Case) -> Result<(Option<u16>, bool)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_millis(700)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut sent = case.bytes.clone();
-    if matches!(case.expected, Expected::Refused(_)) {
+    let is_refused = matches!(case.expected, Expected::Refused(_));
+    if is_refused {
         sent.extend(SMUGGLED);
     }
     stream.write_all(&sent)?;
@@ -211,6 +213,10 @@ fn replay(port: u16, case: &Case) -> Result<(Option<u16>, bool)> {
             Ok(0) => break true,
             Ok(read) => answer.extend_from_slice(&part[..read]),
             Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+        if !is_refused {
+            // It may stay open.
+            stream.set_read_timeout(Some(Duration::from_millis(700)))?;
         }
     };
     let text = String::from_utf8_lossy(&answer).into_owned();

@@ -21,7 +21,7 @@ fn lines(folder: &std::path::Path) -> Result<Vec<Value>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_heads_carry_what_every_answer_does_and_leave_a_line() -> Result<()> {
     let (folder, origin) = (tempfile::tempdir()?, Gated::start()?);
-    let own = format!("accept: {{head_timeout_ms: 300}}\n{LOG}");
+    let own = format!("accept: {{head_timeout_ms: 1000}}\n{LOG}");
     let mut edge = lone_edge_of(folder.path(), &overlay(origin.port), &own)?;
     let refused = [
         ("GET /a?name=x HTTP/1.1\r\n\r\n", 400, "GET", "/a"),

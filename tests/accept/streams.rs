@@ -102,28 +102,25 @@ async fn a_websocket_keeps_no_slot_and_ends_with_its_client() -> Result<()> {
     for _ in 0..3 {
         opened.push(open(edge.port, ASKING, 0)?.0);
     }
-    assert_eq!(edge.metric("forward_tunnels").await?, 3);
+    edge.metric_is("forward_tunnels", 3).await?;
     for stream in &mut opened {
         echo(stream, "still there")?;
     }
     opened.clear();
-    while edge.metric("forward_tunnels").await? > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
+    edge.metric_is("forward_tunnels", 0).await
 }
 
 #[test]
 fn a_quiet_websocket_is_closed_after_its_time_and_a_lively_one_is_not() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let route = "  routes: [{path_prefix: /, group: origin, timeouts: {connect_ms: 1000, read_ms: 50, write_ms: 1000, idle_ms: 1000, tunnel_ms: 600}}]\n";
+    let route = "  routes: [{path_prefix: /, group: origin, timeouts: {connect_ms: 1000, read_ms: 500, write_ms: 1000, idle_ms: 1000, tunnel_ms: 4200}}]\n";
     let groups = format!("{}{route}", overlay(raw_origin(AGREED)?));
     let edge = lone_edge_of(folder.path(), &groups, "")?;
     let (mut lively, _) = open(edge.port, ASKING, 0)?;
     let (mut quiet, _) = open(edge.port, ASKING, 0)?;
     // For longer than a quiet one may last, with pauses that are longer than an answer may take.
-    for _ in 0..8 {
-        std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..9 {
+        std::thread::sleep(Duration::from_millis(700));
         echo(&mut lively, "x")?;
     }
     assert_eq!(quiet.read(&mut [0])?, 0);

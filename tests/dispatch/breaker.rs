@@ -12,7 +12,7 @@ const LATER: &str =
 #[tokio::test(flavor = "multi_thread")]
 async fn an_origin_that_fails_gets_nothing_then_probes_then_everything() -> Result<()> {
     let shop = Busy::start(
-        "dispatch: {concurrency_max: 9, breaker: {requests_min: 10, open_ms: 1000, probes: 2}}\n",
+        "dispatch: {concurrency_max: 9, breaker: {requests_min: 10, open_ms: 5000, probes: 2}}\n",
     )?;
     shop.origin.allow(1000);
     let state = format!(

@@ -142,7 +142,7 @@ fn an_origin_that_says_nothing_is_504_and_one_that_is_not_there_is_503() -> Resu
         Ok(found)
     };
     assert_eq!(statuses(edge.port)?, [true, false, true, false]);
-    assert_eq!(origin.arrived().len(), 2);
+    assert_eq!(origin.wait_for(2)?.len(), 2);
     let nobody = tempfile::tempdir()?;
     let edge = narrow_edge(nobody.path(), crackers_tests::stack::free_port()?, 200)?;
     assert_eq!(statuses(edge.port)?, [false, true, false, true]);

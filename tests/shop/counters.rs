@@ -47,7 +47,7 @@ async fn with_redis(database: &str) -> Result<Option<(RedisServer, Stack)>> {
         return Ok(None);
     };
     let url = redis.url();
-    let own = format!("{database}services: {{redis: {{url: '{url}'}}}}\n");
+    let own = format!("{database}services: {{redis: {{url: '{url}', timeout_ms: 5000}}}}\n");
     let shop = selling(&own, 2).await?;
     shop.command_with(PASSWORD, &["admin", "create", OWNER])?;
     Ok(Some((redis, shop)))

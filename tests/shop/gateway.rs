@@ -252,7 +252,7 @@ async fn send_back(desk: &Desk<'_>, payment: &str) -> Result<()> {
 
 async fn late_money_goes_back(own: &str) -> Result<()> {
     let gateway = Gateway::start().await?;
-    let soon = "commerce: {payment_window_seconds: 1, expiry_interval_ms: 50}\n";
+    let soon = "commerce: {payment_window_seconds: 6, expiry_interval_ms: 50}\n";
     let shop = &selling(&format!("{own}{soon}{}", gateway.settings("")), 2).await?;
     let (path, total) = &ordered(shop, "a-key-of-the-client-1").await?;
     let order = &begun(shop, path).await?;

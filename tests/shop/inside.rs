@@ -10,6 +10,27 @@ pub(super) async fn database(shop: &Stack) -> Result<Database> {
     Ok(Box::pin(Database::open(&settings(shop)?)).await?)
 }
 
+/// A number that each origin counts.
+pub(super) async fn counts(shop: &Stack, line: &str) -> Result<Vec<i64>> {
+    let mut all = Vec::new();
+    for url in &shop.origin_metrics_urls {
+        let text = reqwest::get(url).await?.text().await?;
+        let found = text.lines().find_map(|row| row.strip_prefix(line));
+        all.push(found.map_or(Ok(0), |count| count.trim().parse())?);
+    }
+    Ok(all)
+}
+
+/// Waits until every origin has followed all that was written so far.
+pub(super) async fn all_have_heard(shop: &Stack) -> Result<()> {
+    let newest = database(shop).await?.last_sequence().await?;
+    shop.wait_for("everybody has heard of everything", async || {
+        let heard = counts(shop, "crackers_origin_outbox_changes_sequence").await?;
+        Ok(heard.iter().all(|sequence| *sequence >= newest))
+    })
+    .await
+}
+
 /// Stock is what its ledger adds up to, and as many pieces as it should be.
 pub(super) async fn ledger_holds(shop: &Stack, product: &str, pieces: i64) -> Result<()> {
     let database = database(shop).await?;

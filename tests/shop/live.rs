@@ -300,7 +300,12 @@ async fn who_listens_takes_no_origin_slot_is_bounded_and_is_let_go_when_an_origi
     let full = Listening::begin(&shop, &path, &[]).await?;
     assert_eq!(full.status(), 503);
     assert!(!full.field("retry-after").is_empty());
-    // The only slot of the edge is free.
+    // The only slot of the edge is free, as soon as the last answer is written down.
+    shop.wait_for("nothing is in flight", async || {
+        let line = "crackers_edge_dispatch_in_flight";
+        Ok(shop.edge_metric(line).await? == 0.0)
+    })
+    .await?;
     let seen = shop.get(&format!("/api/track/{token}")).await?;
     assert_eq!(seen.status, 200, "{}", seen.json()?);
     // Quiet for long, a stream is kept open by heartbeats.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::accounts::{LoggedIn, log_in};
 use super::both_databases::on_mongodb;
-use super::inside::database;
+use super::inside::{all_have_heard, counts};
 use super::orders::selling;
 use super::staff::Desk;
 
@@ -79,7 +79,7 @@ async fn redis_dies(database: &str) -> Result<()> {
         return Ok(());
     };
     let own = format!(
-        "{database}{RARELY}services: {{redis: {{url: '{}'}}}}\n",
+        "{database}{RARELY}services: {{redis: {{url: '{}', timeout_ms: 2000}}}}\n",
         redis.url()
     );
     let shop = &selling(&own, 2).await?;
@@ -135,27 +135,6 @@ async fn redis_gone_means_slower_and_never_wrong_on_mongodb() -> Result<()> {
     on_mongodb(redis_dies).await
 }
 
-/// A number that each origin counts.
-async fn counts(shop: &Stack, line: &str) -> Result<Vec<i64>> {
-    let mut all = Vec::new();
-    for url in &shop.origin_metrics_urls {
-        let text = reqwest::get(url).await?.text().await?;
-        let found = text.lines().find_map(|row| row.strip_prefix(line));
-        all.push(found.map_or(Ok(0), |count| count.trim().parse())?);
-    }
-    Ok(all)
-}
-
-/// Waits until every origin has followed all that was written so far.
-async fn all_have_heard(shop: &Stack) -> Result<()> {
-    let newest = database(shop).await?.last_sequence().await?;
-    shop.wait_for("everybody has heard of everything", async || {
-        let heard = counts(shop, "crackers_origin_outbox_changes_sequence").await?;
-        Ok(heard.iter().all(|sequence| *sequence >= newest))
-    })
-    .await
-}
-
 /// The same, and that every origin has asked Redis for it and was answered.
 async fn all_say_by_redis(shop: &Stack, who: &LoggedIn, status: u16) -> Result<()> {
     let line = "crackers_origin_services_redis_total{outcome=\"answered\"}";
@@ -178,7 +157,9 @@ async fn redis_hangs(origin: &str) -> Result<()> {
     };
     let url = redis.url();
     // Nothing is forgotten as long as the test takes.
-    let own = format!("{origin}services: {{redis: {{url: '{url}', session_seconds: 3600}}}}\n");
+    let own = format!(
+        "{origin}services: {{redis: {{url: '{url}', timeout_ms: 1000, session_seconds: 3600}}}}\n"
+    );
     let shop = &selling(&own, 2).await?;
     let meena = log_in(shop, "meena@example.in").await?;
     let ravi = log_in(shop, "ravi@example.in").await?;

@@ -139,7 +139,7 @@ async fn sharing(database: &str) -> Result<()> {
         return Ok(());
     };
     let own = format!(
-        "{database}services: {{redis: {{url: '{}'}}}}\n",
+        "{database}services: {{redis: {{url: '{}', timeout_ms: 5000}}}}\n",
         redis.url()
     );
     let stack = &selling(&own, 2).await?;

@@ -239,12 +239,22 @@ fn binary() -> Option<PathBuf> {
 
 /// A client of this one server, whatever its state.
 pub(crate) async fn direct(host: &str) -> Result<mongodb::Client> {
-    let uri = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=500");
+    client(host, PATIENCE).await
+}
+
+/// The same of one that may not be there, for whoever asks again and again.
+pub(crate) async fn glance(host: &str) -> Result<mongodb::Client> {
+    client(host, Duration::from_millis(500)).await
+}
+
+async fn client(host: &str, within: Duration) -> Result<mongodb::Client> {
+    let within = within.as_millis();
+    let uri = format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS={within}");
     Ok(mongodb::Client::with_uri_str(uri).await?)
 }
 
 async fn become_primary(port: u16) -> Result<()> {
-    let client = direct(&format!("127.0.0.1:{port}")).await?;
+    let client = glance(&format!("127.0.0.1:{port}")).await?;
     let admin = client.database("admin");
     let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
     let config = doc! { "replSetInitiate": { "_id": "crackers", "members": [member] } };

@@ -11,9 +11,7 @@ use std::time::Duration;
 /// # Errors
 /// When there is no connection.
 pub fn exchange(port: u16, bytes: &[u8]) -> std::io::Result<(String, bool)> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    talk(stream, bytes)
+    talk(TcpStream::connect(("127.0.0.1", port))?, bytes)
 }
 
 /// The same over a Unix socket.
@@ -21,15 +19,33 @@ pub fn exchange(port: u16, bytes: &[u8]) -> std::io::Result<(String, bool)> {
 /// # Errors
 /// When there is no connection.
 pub fn exchange_unix(path: &Path, bytes: &[u8]) -> std::io::Result<(String, bool)> {
-    let stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    talk(stream, bytes)
+    talk(UnixStream::connect(path)?, bytes)
 }
 
+/// How long an answer may be in coming; who expects none waits so long.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long its next piece may be, or whatever comes behind it.
 const SILENCE: Duration = Duration::from_secs(3);
 
-fn talk(mut stream: impl Read + Write, bytes: &[u8]) -> std::io::Result<(String, bool)> {
+trait Stream: Read + Write {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+impl Stream for UnixStream {
+    fn wait_at_most(&self, time: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(time))
+    }
+}
+
+fn talk(mut stream: impl Stream, bytes: &[u8]) -> std::io::Result<(String, bool)> {
     stream.write_all(bytes)?;
+    stream.wait_at_most(PAUSE)?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
     let closed = loop {
         match stream.read(&mut part) {
@@ -37,6 +53,7 @@ fn talk(mut stream: impl Read + Write, bytes: &[u8]) -> std::io::Result<(String,
             Ok(read) => answer.extend_from_slice(&part[..read]),
             Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
         }
+        stream.wait_at_most(SILENCE)?;
     };
     Ok((String::from_utf8_lossy(&answer).into_owned(), closed))
 }

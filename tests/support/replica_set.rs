@@ -4,13 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use mongodb::bson::{Document, doc};
-use mongodb::error::ErrorKind;
 
-use crate::mongod::{Hears, Mongod, direct};
+use crate::mongod::{Hears, Mongod, glance};
 use crate::process::PATIENCE;
-
-/// The server's code for: nobody can take over yet.
-const EXCEEDED_TIME_LIMIT: i32 = 262;
 
 /// Three servers.
 pub struct ReplicaSet(Vec<Mongod>);
@@ -47,17 +43,19 @@ impl ReplicaSet {
     /// # Errors
     /// When there is no other in time.
     pub async fn step_down(&self) -> Result<()> {
-        let before = self.primary().await?;
-        let admin = direct(&before).await?.database("admin");
         let deadline = Instant::now() + 2 * PATIENCE;
-        // Who stepped down stands back for five seconds: after two of them in a row nobody may be there to take over yet.
-        let command = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 4 };
-        while let Err(error) = admin.run_command(command.clone()).await {
-            let is_early = matches!(*error.kind, ErrorKind::Command(ref said) if said.code == EXCEEDED_TIME_LIMIT);
-            if !is_early || Instant::now() > deadline {
-                return Err(error.into());
+        let before = loop {
+            let before = self.primary().await?;
+            let admin = glance(&before).await?.database("admin");
+            // Who stepped down stands back for five seconds: after two of them in a row nobody may be there to take over yet. On a
+            // busy machine it may also have stepped down by itself meanwhile.
+            let command = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 4 };
+            match admin.run_command(command).await {
+                Ok(_) => break before,
+                Err(error) if Instant::now() > deadline => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
-        }
+        };
         while Instant::now() < deadline {
             if self.primary().await? != before {
                 return Ok(());
@@ -88,7 +86,7 @@ impl ReplicaSet {
         primary.launch()?;
         let deadline = Instant::now() + 2 * PATIENCE;
         while Instant::now() < deadline {
-            let admin = direct(&before).await?.database("admin");
+            let admin = glance(&before).await?.database("admin");
             let hello = admin.run_command(doc! { "hello": 1 }).await;
             let follows = |hello: Document| hello.get_bool("secondary").unwrap_or(false);
             if hello.is_ok_and(follows) {
@@ -106,7 +104,7 @@ impl ReplicaSet {
         let settings = doc! { "electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500 };
         let config = doc! { "_id": "crackers", "members": members, "settings": settings };
         let first = self.0.first().context("no member")?.host();
-        let admin = direct(&first).await?.database("admin");
+        let admin = glance(&first).await?.database("admin");
         let deadline = Instant::now() + PATIENCE;
         // All three must answer before it can be initiated.
         while let Err(error) = admin.run_command(doc! { "replSetInitiate": &config }).await {
@@ -123,7 +121,7 @@ impl ReplicaSet {
         let deadline = Instant::now() + 2 * PATIENCE;
         while Instant::now() < deadline {
             for member in &self.0 {
-                let admin = direct(&member.host()).await?.database("admin");
+                let admin = glance(&member.host()).await?.database("admin");
                 let hello = admin.run_command(doc! { "hello": 1 }).await;
                 if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
                     return Ok(member.host());

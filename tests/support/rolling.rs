@@ -6,8 +6,8 @@ use tokio::net::TcpStream;
 
 use crate::stack::Stack;
 
-/// Settings of an origin whose notice is longer than a round of the checks of [`Stack`]'s edge.
-pub const GIVES_NOTICE: &str = "accept: {stop_notice_ms: 2000}\n";
+/// Settings of an origin whose notice is longer than two rounds of the checks of [`Stack`]'s edge that find nobody.
+pub const GIVES_NOTICE: &str = "accept: {stop_notice_ms: 4000}\n";
 /// Requests of customers after which an origin counts as serving again.
 const REQUESTS_MIN: u64 = 10;
 

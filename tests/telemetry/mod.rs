@@ -95,15 +95,15 @@ async fn every_request_leaves_one_json_line_without_what_people_typed() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn the_edge_counts_what_it_answers() -> Result<()> {
     let shop = Stack::start(1, "").await?;
-    let before = shop
-        .edge_metric("crackers_edge_requests_total{method=\"GET\",status=\"404\"}")
-        .await?;
+    let counted = "crackers_edge_requests_total{method=\"GET\",status=\"404\"}";
+    let before = shop.edge_metric(counted).await?;
     for _ in 0..3 {
         shop.get_with("/api/nothing", &[("cookie", "a=b")]).await?;
     }
-    let after = shop
-        .edge_metric("crackers_edge_requests_total{method=\"GET\",status=\"404\"}")
-        .await?;
-    assert_eq!(after - before, 3.0);
+    shop.wait_for("they are counted", async || {
+        Ok(shop.edge_metric(counted).await? >= before + 3.0)
+    })
+    .await?;
+    assert_eq!(shop.edge_metric(counted).await?, before + 3.0);
     Ok(())
 }

@@ -118,21 +118,21 @@ async fn every_question_names_its_longest_time_to_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_limit_of_the_uri_ends_what_the_server_does_not() {
-    let limited = |config: &mut Config| config.mongodb.uri.push_str("&socketTimeoutMS=500");
+    let limited = |config: &mut Config| config.mongodb.uri.push_str("&socketTimeoutMS=2000");
     let Some((server, opened)) = on_own_server(limited).await else {
         return;
     };
     let (database, now) = (&opened.database, Timestamp::now());
-    server.delay(&["find"], 3_000).await.unwrap();
+    server.delay(&["find"], 6_000).await.unwrap();
     let read = database.categories().await;
     assert!(
-        matches!(read, Err(DatabaseError::QueryTimeout(500))),
+        matches!(read, Err(DatabaseError::QueryTimeout(2000))),
         "{read:?}"
     );
     let change = StockAdjustment::By(1);
     let written = database.adjust_stock("a", change, "a", now).await;
     assert!(
-        matches!(written, Err(DatabaseError::QueryTimeout(500))),
+        matches!(written, Err(DatabaseError::QueryTimeout(2000))),
         "{written:?}"
     );
     server.hurry().await.unwrap();

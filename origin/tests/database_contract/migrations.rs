@@ -94,7 +94,7 @@ async fn of_eight_programs_that_start_together_one_takes_the_steps() {
 async fn slow_server() -> Option<Mongod> {
     let server = tokio::task::spawn_blocking(Mongod::start).await.unwrap();
     let server = server.unwrap()?;
-    server.delay(&["createIndexes"], 150).await.unwrap();
+    server.delay(&["createIndexes"], 400).await.unwrap();
     Some(server)
 }
 
@@ -105,7 +105,7 @@ async fn who_takes_longer_than_the_lock_lasts_keeps_it() {
     };
     let mut config = on_server(server.uri());
     // More than twenty indexes take several times as long.
-    config.mongodb.migration_lease_ms = 500;
+    config.mongodb.migration_lease_ms = 2000;
     for opened in open_together(&config, 3).await {
         opened.unwrap();
     }

@@ -116,18 +116,15 @@ pub(super) async fn serve(
         begun = begin(socket, &edge) => begun,
         () = leave(&live, stop.clone()) => None,
     };
-    let ended = match begun {
-        None => "handshake",
-        Some((frames, digest, rest)) => {
-            let ended = run(frames, digest, live, proxy, stop).await;
-            // What he still says (that he has heard, or has room) must not throw away what he has not taken yet.
-            if let Ok(rest) = rest.await {
-                rest.close().await;
-            }
-            ended
-        }
+    let ended = |why| edge.metrics.http2_ended.with_label_values(&[why]).inc();
+    let Some((frames, digest, rest)) = begun else {
+        return ended("handshake");
     };
-    edge.metrics.http2_ended.with_label_values(&[ended]).inc();
+    ended(run(frames, digest, live, proxy, stop).await);
+    // What he still says (that he has heard, or has room) must not throw away what he has not taken yet.
+    if let Ok(rest) = rest.await {
+        rest.close().await;
+    }
 }
 
 /// The connection's frames; they move only while it is asked for the next stream.

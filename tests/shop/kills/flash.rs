@@ -7,6 +7,7 @@ use crackers_tests::mongod;
 
 use super::rush::Rush;
 use crate::shop::both_databases::on;
+use crate::shop::inside::all_have_heard;
 use crate::shop::orders::selling;
 
 const PIECES: usize = 500;
@@ -34,6 +35,7 @@ async fn exactly_the_pieces_are_sold(origin: &str, origins: usize) -> Result<()>
         Ok(list["items"][0]["price"]["amount_paise"] == 1_000_000)
     })
     .await?;
+    all_have_heard(&shop).await?;
     let rush = Rush::of(&shop, PIECES, 1).await?;
     let all = rush.begin(buyers(), true);
     rush.end(&shop, all, &BTreeSet::new()).await
