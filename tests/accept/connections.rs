@@ -1,6 +1,6 @@
 //! Sockets of both kinds, and how many connections they take.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
 use anyhow::Result;
@@ -52,14 +52,18 @@ async fn both_programs_listen_on_unix_sockets_and_the_edge_reaches_an_origin_thr
     Ok(())
 }
 
-/// Whether the other side closes a connection without a word.
-fn is_closed_unanswered(port: u16) -> Result<bool> {
+/// A connection that was answered and stays open; none where the other side closes it without a word.
+fn hold(port: u16) -> Result<Option<TcpStream>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(std::time::Duration::from_millis(300)))?;
-    Ok(match stream.read(&mut [0]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-    })
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let asked = stream.write_all(b"GET /api/shop HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut status = [0; 13];
+    match asked.and_then(|()| stream.read_exact(&mut status)) {
+        Ok(()) => anyhow::ensure!(&status == b"HTTP/1.1 200 ", "{status:?}"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error.into()),
+        Err(_) => return Ok(None),
+    }
+    Ok(Some(stream))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,8 +77,8 @@ async fn connections_beyond_the_limit_are_closed_and_counted_and_places_come_bac
     let shop = Stack::of(setup).await?;
     for (port, limit) in [(shop.port, 3), (shop.origin_ports[0], 40)] {
         let mut held = Vec::new();
-        while !is_closed_unanswered(port)? {
-            held.push(TcpStream::connect(("127.0.0.1", port))?);
+        while let Some(stream) = hold(port)? {
+            held.push(stream);
             anyhow::ensure!(held.len() <= limit, "{} connections are open", held.len());
         }
         assert!(!held.is_empty());
@@ -96,8 +100,10 @@ async fn connections_beyond_the_limit_are_closed_and_counted_and_places_come_bac
 async fn one_address_gets_only_so_many_connections_unless_it_is_a_trusted_proxy() -> Result<()> {
     let held_until_refused = |port: u16| -> Result<usize> {
         let mut held = Vec::new();
-        while held.len() < 20 && !is_closed_unanswered(port)? {
-            held.push(TcpStream::connect(("127.0.0.1", port))?);
+        while held.len() < 20
+            && let Some(stream) = hold(port)?
+        {
+            held.push(stream);
         }
         Ok(held.len())
     };
