@@ -176,3 +176,23 @@ impl Edge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_told_for_how_long_and_for_which_names_tls_is_meant() {
+        let mut config: Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
+        for (seconds, subdomains, said) in [
+            (600, true, Some("max-age=600; includeSubDomains")),
+            (600, false, Some("max-age=600")),
+            (0, true, None),
+        ] {
+            config.accept.tls.hsts_max_age_seconds = seconds;
+            config.accept.tls.hsts_subdomains = subdomains;
+            let value = strict_transport(&config);
+            assert_eq!(value.as_ref().map(|value| value.to_str().unwrap()), said);
+        }
+    }
+}

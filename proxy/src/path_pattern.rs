@@ -75,6 +75,13 @@ pub fn matches_however_read(pattern: &str, path: &str) -> bool {
         || (path.contains("%25") && matches(pattern, &plain(&plain(path))))
 }
 
+/// Whether a path begins so to anybody who might read it, as in [`matches_however_read`].
+pub fn begins_however_read(prefix: &str, path: &str) -> bool {
+    path.starts_with(prefix)
+        || (is_odd(path) && plain(path).starts_with(prefix))
+        || (path.contains("%25") && plain(&plain(path)).starts_with(prefix))
+}
+
 fn is_odd(path: &str) -> bool {
     let mut follows_slash = false;
     path.bytes().any(|byte| match byte {
@@ -176,5 +183,14 @@ mod tests {
         ] {
             assert!(!matches_however_read("/api/admin/**", path), "{path}");
         }
+        for path in [
+            "/api/auth/otp",
+            "//api/auth/otp",
+            "/api/%61uth/otp",
+            "/x/../api/%2561uth/otp",
+        ] {
+            assert!(begins_however_read("/api/auth/", path), "{path}");
+        }
+        assert!(!begins_however_read("/api/auth/", "/api/%2fauthors"));
     }
 }

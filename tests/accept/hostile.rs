@@ -109,18 +109,22 @@ fn whoever_says_he_is_somebody_else_is_not_believed() -> Result<()> {
     let said = "X-Forwarded-For: 203.0.113.66\r\nX-Forwarded-For: 10.0.0.1\r\nForwarded: for=203.0.113.66;host=evil;proto=https\r\n\
         X-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: https\r\n\
         X-Real-IP: 203.0.113.66\r\nTrue-Client-IP: evil\r\nX-Forwarded-Port: 666evil\r\nX-Forwarded-Prefix: /evil\r\n\
-        X-Original-URL: /evil\r\nX-Rewrite-URL: /evil\r\nX-HTTP-Method-Override: EVIL\r\nX-Host: evil\r\nX-Mine: evil\r\n\
+        X-Original-URL: /evil\r\nX-Rewrite-URL: /evil\r\nX-HTTP-Method-Override: EVIL\r\nX-Host: evil\r\n\
         X-Request-Id: <script>\r\nTraceparent: evil\r\nAuthorization: x\r\n";
-    // Forwarded by the edge's own client, and by Pingora; X-Mine is meant for this hop only.
+    // Forwarded by Pingora, and by the edge's own client; X-Mine is meant for this hop only.
     let ways = [
-        "Connection: close, X-Mine\r\n",
-        "Connection: close, x-mine, Upgrade\r\nUpgrade: none\r\n",
+        "Connection: close, X-Mine\r\nX-Mine: evil\r\n",
+        "Connection: close, x-mine, Upgrade\r\nUpgrade: none\r\nX-Mine: evil\r\n",
+        "",
     ];
     for (request, way) in ["GET", "POST"]
         .iter()
         .flat_map(|method| ways.map(|way| (method, way)))
     {
-        let text = format!("{request} /x HTTP/1.1\r\nHost: a\r\n{way}{said}\r\n");
+        // The edge answers the second one itself, and closes.
+        let last = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let last = if way.is_empty() { last } else { "" };
+        let text = format!("{request} /x HTTP/1.1\r\nHost: a\r\n{way}{said}\r\n{last}");
         exchange(port, text.as_bytes())?;
         let seen = origin.take();
         let head = seen

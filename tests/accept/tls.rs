@@ -218,6 +218,12 @@ async fn plain_requests_are_sent_to_tls_but_for_health_and_proofs_of_the_name() 
     for stays in ["/health", "/.well-known/acme-challenge/token"] {
         assert!(ask(stays)?.starts_with("HTTP/1.1 200"), "{stays}");
     }
+    // Without a name there is no place to send anybody to.
+    let (nameless, _) = exchange(plain, b"GET /evil.example/x HTTP/1.0\r\n\r\n")?;
+    assert!(
+        nameless.starts_with("HTTP/1.1 200") && !nameless.contains("evil"),
+        "{nameless}"
+    );
     Ok(())
 }
 

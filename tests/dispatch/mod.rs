@@ -2,6 +2,7 @@
 
 mod breaker;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -223,9 +224,16 @@ async fn whoever_leaves_gives_up_his_place_in_the_line() -> Result<()> {
     shop.origin.wait_for(1)?;
     let impatient = shop.waits("POST", "/api/orders", BEN, "checkout").await?;
     impatient.abort();
-    shop.edge
-        .metric_is("dispatch_waiting{class=\"checkout\"}", 0)
-        .await?;
+    let waiting = "dispatch_waiting{class=\"checkout\"}";
+    shop.edge.metric_is(waiting, 0).await?;
+    // Through Pingora, too.
+    let mut last = std::net::TcpStream::connect(("127.0.0.1", shop.edge.port))?;
+    last.write_all(b"POST /api/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    shop.edge.metric_is(waiting, 1).await?;
+    drop(last);
+    shop.edge.metric_is(waiting, 0).await?;
+    let late = "dispatch_refused_total{class=\"checkout\",reason=\"waited_too_long\"}";
+    assert_eq!(shop.edge.metric(late).await?, 0);
     shop.origin.allow(1);
     assert_eq!(first.await??.status(), 200);
     assert_eq!(shop.origin.arrived().len(), 1);

@@ -14,7 +14,7 @@ const LAST: &str =
 const SETTINGS: &str = "admit:\n  rate_limits: [{name: all, methods: [], path_prefixes: [], requests_max: 1000000, window_ms: 60000}]\n\
     dispatch:\n  breaker: {window_ms: 10000, requests_min: 20, failures_percent: 0, slow_ms: 10000, slow_percent: 0, open_ms: 2000, probes: 3}\n";
 
-const REQUESTS: [&str; 24] = [
+const REQUESTS: [&str; 25] = [
     "GET /x HTTP/1.1\r\n",
     "GET /x HTTP/1.1\r\nAccept-Encoding: br, gzip\r\n",
     "GET /x HTTP/1.1\r\nCookie: a=b\r\nCookie: c=\u{e9}\r\nUser-Agent: t\r\nX-Odd:\r\n",
@@ -22,6 +22,7 @@ const REQUESTS: [&str; 24] = [
     "GET /x HTTP/1.1\r\nRange: bytes=0-1\r\nIf-Range: \"a\"\r\n",
     "GET /x HTTP/1.1\r\nIf-None-Match: \"a-gzip\", W/\"b-br\"\r\nIf-Match: \"c\"\r\n",
     "GET /x HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Forwarded-Host: other\r\n",
+    "GET /x HTTP/1.1\r\nX-Original-URL: /y\r\nX-HTTP-Method-Override: PUT\r\nX-Real-IP: 1.2.3.4\r\nX-Request-Id: x\r\n",
     "GET /x HTTP/1.1\r\nKeep-Alive: 5\r\nProxy-Authorization: Basic x\r\nConnection: keep-alive\r\n",
     "GET /x HTTP/1.1\r\nTE: trailers\r\n",
     "GET /x HTTP/1.1\r\nAccept: text/event-stream\r\n",

@@ -15,6 +15,10 @@ pub fn address(tls: &tls::Config, request: &Parts, context: &Context) -> Option<
     if !tls.redirect || context.arrival.is_tls || context.client.through_trusted || stays {
         return None;
     }
+    // HTTP/1.0 needs to name none.
+    if host(request).is_empty() {
+        return None;
+    }
     let name = match host(request).rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host(request),

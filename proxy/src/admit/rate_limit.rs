@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crackers_shared::config_file::Problems;
 
 use crate::method_names;
+use crate::path_pattern;
 
 /// A budget for some requests.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -73,7 +74,7 @@ impl RateLimitConfig {
                 || self
                     .path_prefixes
                     .iter()
-                    .any(|prefix| path.starts_with(prefix.as_str())))
+                    .any(|prefix| path_pattern::begins_however_read(prefix, path)))
     }
 }
 

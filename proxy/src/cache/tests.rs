@@ -99,6 +99,11 @@ fn bench() -> Bench {
 
 /// Where lifetimes are cut by so much at the most.
 fn jittering(jitter_percent: u8) -> Bench {
+    with(|config| config.jitter_percent = jitter_percent)
+}
+
+/// With settings of its own; lifetimes are not cut by default.
+fn with(own: impl FnOnce(&mut Config)) -> Bench {
     let origin = Arc::new(Scripted {
         calls: AtomicUsize::new(0),
         gate: Semaphore::new(1000),
@@ -116,8 +121,9 @@ fn jittering(jitter_percent: u8) -> Bench {
         slow: Mutex::new(None),
     });
     let mut config: crate::config::Config = serde_yaml::from_str(crate::config::DEFAULTS).unwrap();
-    config.cache.jitter_percent = jitter_percent;
+    config.cache.jitter_percent = 0;
     config.cache.waiters_max = 1000;
+    own(&mut config.cache);
     let clock = Clock::manual(Timestamp::UNIX_EPOCH);
     let fetch: Arc<dyn Fetch> = Arc::clone(&origin) as _;
     let cache = Cache::new(config.cache, clock.clone(), fetch, Arc::new(Metrics::new()));

@@ -110,13 +110,19 @@ impl Client for Session {
         Ok(())
     }
 
-    /// Over HTTP/2. What of HTTP/1 takes this way is noticed by Pingora, where it proxies.
+    /// Over HTTP/2, or where nothing of a request is unread. A body's end is noticed by Pingora, once it proxies.
     async fn gone(&mut self) {
-        match self.as_downstream_mut().watch_h2_stream_close() {
-            // Reset, closed or broken: all the same to whoever waits for an answer.
-            Some(closed) => drop(closed.await),
-            None => std::future::pending().await,
+        let is_all_read = !self.has_body();
+        let downstream = self.as_downstream_mut();
+        // Reset, closed or broken: all the same to whoever waits for an answer.
+        if let Some(closed) = downstream.watch_h2_stream_close() {
+            return drop(closed.await);
         }
+        if !is_all_read {
+            return std::future::pending().await;
+        }
+        // Of what follows a request nothing is seen there.
+        let _ = downstream.read_body_or_idle(true).await;
     }
 
     fn close(&mut self) {

@@ -116,6 +116,14 @@ fn age_and_dates_count() {
         judge(200, &[("cache-control", "max-age=300"), ("age", "100")]),
         Ok((200, 0, 0))
     );
+    // The first of several, and none of what is no number (RFC 9111 5.1).
+    for ages in [
+        &[("age", "100, 200")][..],
+        &[("age", "100"), ("age", "200")],
+    ] {
+        let fields = [&[("cache-control", "max-age=300")][..], ages].concat();
+        assert_eq!(judge(200, &fields), Ok((200, 0, 0)), "{ages:?}");
+    }
     assert_eq!(
         judge(200, &[("cache-control", "max-age=300"), ("age", "old")]),
         Ok((300, 0, 0))

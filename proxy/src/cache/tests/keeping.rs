@@ -31,6 +31,26 @@ async fn lifetimes_are_cut_by_chance_and_never_made_longer() {
 }
 
 #[tokio::test]
+async fn more_than_there_is_room_for_is_not_kept() {
+    const ROOM: u64 = 100_000;
+    let bench = with(|config| config.bytes_max = ROOM);
+    // Not to be compressed: each takes its 2,000 bytes at the least.
+    let mut fields = lasting(1000);
+    fields.push(("content-encoding", "x".to_owned()));
+    bench.say(Ok((200, fields, &"x".repeat(2000))));
+    for number in 0..500 {
+        let path = format!("/p{number}");
+        let (answer, _) = bench.ask_for(&path, None, &HeaderMap::new()).await;
+        assert!(matches!(answer, Answer::Stored(_)), "{path}");
+        let (_, bytes) = bench.cache.size();
+        assert!(bytes <= ROOM, "{bytes} after {number}");
+    }
+    let (entries, bytes) = bench.cache.size();
+    assert!(entries > 10 && bytes > ROOM / 2, "{entries}, {bytes}");
+    assert_eq!(bench.cache.metrics.cache_evictions.get(), 500 - entries);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_remembered_for_a_moment_whatever_is_said_of_it() {
     for status in [404, 410] {
         let bench = bench();
