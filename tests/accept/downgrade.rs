@@ -253,6 +253,10 @@ async fn a_path_arrives_as_it_was_sent() -> Result<()> {
             assert_eq!(found, only(method, path, ""));
         }
     }
+    // The library cuts a fragment off before anybody sees it: nothing arrives of it, nor is it in any key.
+    let head = head("POST", &[(":path", "/a#b")]);
+    let found = seen(&place, &origin, &head, "").await?;
+    assert_eq!(found, only("POST", "/a", ""));
     Ok(())
 }
 

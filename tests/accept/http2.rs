@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::tls;
 
-pub(super) const NAME: &str = "shop.example.in";
+pub(crate) const NAME: &str = "shop.example.in";
 
 /// An authority, and a folder with its certificates, for an edge that serves TLS on a port.
 pub(super) struct Place {

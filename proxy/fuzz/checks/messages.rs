@@ -41,6 +41,12 @@ pub(crate) fn head(bytes: &[u8]) {
     assert_eq!(Some(read.method.as_str()), parsed.method);
     assert_eq!(read.raw_path(), parsed.path.unwrap_or_default().as_bytes());
     assert_eq!(read.headers.len(), parsed.headers.len());
+    for field in parsed.headers.iter() {
+        let same = |other: &&httparse::Header<'_>| other.name.eq_ignore_ascii_case(field.name);
+        let values = parsed.headers.iter().filter(same).map(|one| one.value);
+        let read = read.headers.get_all(field.name).iter();
+        assert!(values.eq(read.map(HeaderValue::as_bytes)), "{}", field.name);
+    }
     match framing {
         Framing::Empty => assert!(session.is_body_empty()),
         Framing::Length(length) => {
