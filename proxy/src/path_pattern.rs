@@ -69,17 +69,19 @@ pub fn matches(pattern: &str, path: &str) -> bool {
 /// Whether a path is one of those meant to anybody who might read it: as it is, or with its escapes, dots, backslashes and
 /// empty segments undone. For rules that keep people out, whatever the origin makes of a path.
 pub fn matches_however_read(pattern: &str, path: &str) -> bool {
-    matches(pattern, path)
-        || (is_odd(path) && matches(pattern, &plain(path)))
-        // Somebody may undo the escapes of escapes, too.
-        || (path.contains("%25") && matches(pattern, &plain(&plain(path))))
+    however_read(path, |path| matches(pattern, path))
 }
 
 /// Whether a path begins so to anybody who might read it, as in [`matches_however_read`].
 pub fn begins_however_read(prefix: &str, path: &str) -> bool {
-    path.starts_with(prefix)
-        || (is_odd(path) && plain(path).starts_with(prefix))
-        || (path.contains("%25") && plain(&plain(path)).starts_with(prefix))
+    however_read(path, |path| path.starts_with(prefix))
+}
+
+fn however_read(path: &str, is_meant: impl Fn(&str) -> bool) -> bool {
+    is_meant(path)
+        || (is_odd(path) && is_meant(&plain(path)))
+        // Somebody may undo the escapes of escapes, too.
+        || (path.contains("%25") && is_meant(&plain(&plain(path))))
 }
 
 fn is_odd(path: &str) -> bool {

@@ -21,14 +21,14 @@ use super::tls;
 pub(crate) const NAME: &str = "shop.example.in";
 
 /// An authority, and a folder with its certificates, for an edge that serves TLS on a port.
-pub(super) struct Place {
-    pub(super) authority: Authority,
+pub(crate) struct Place {
+    pub(crate) authority: Authority,
     folder: tempfile::TempDir,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Place {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
         authority.sign(folder.path(), "shop", NAME)?;
         authority.sign(folder.path(), "wild", "*.example.org")?;
@@ -50,7 +50,7 @@ impl Place {
     }
 
     /// The same in front of whatever is on a port.
-    pub(super) fn edge_of(&self, origin: u16, accept: &str, more: &str) -> Result<LoneEdge> {
+    pub(crate) fn edge_of(&self, origin: u16, accept: &str, more: &str) -> Result<LoneEdge> {
         let groups = format!(
             "forward:\n  groups:\n    - name: origin\n      servers: [{{address: '127.0.0.1:{}', weight: 1}}]\n      \
              health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n",

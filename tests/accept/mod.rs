@@ -18,7 +18,7 @@ mod slow_origin;
 mod starting;
 mod stopping;
 mod streams;
-pub(crate) mod tls;
+mod tls;
 mod turned_away;
 mod upgrade;
 mod workers;

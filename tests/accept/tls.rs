@@ -33,7 +33,7 @@ pub(super) async fn ask(
     Ok((String::from_utf8_lossy(&answer).into_owned(), is_resumed))
 }
 
-pub(crate) fn settings(folder: &Path, port: u16) -> String {
+pub(super) fn settings(folder: &Path, port: u16) -> String {
     let pair = |file: &str| {
         let at = folder.join(file);
         let at = at.display();

@@ -9,33 +9,28 @@ use crackers_tests::lone_edge::{LoneEdge, lone_edge_of};
 use crackers_tests::process::{PATIENCE, free_port};
 use crackers_tests::raw::exchange;
 use crackers_tests::recording_origin::RecordingOrigin;
-use crackers_tests::tls::Authority;
 use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::accept::http2::NAME;
-use crate::accept::tls;
+use crate::accept::http2::{NAME, Place};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// An edge that sends its spans to a port.
 fn edge(folder: &std::path::Path, origin: u16, collector: u16) -> Result<LoneEdge> {
-    edge_with(folder, origin, collector, "")
-}
-
-/// The same with settings of its own.
-fn edge_with(folder: &std::path::Path, origin: u16, collector: u16, own: &str) -> Result<LoneEdge> {
     let groups = format!(
         "forward:\n  groups:\n    - name: origin\n      servers: [{{address: '127.0.0.1:{origin}', weight: 1}}]\n      \
          health: {{path: /api/health/live, interval_ms: 1000, timeout_ms: 5000, healthy_after: 1, unhealthy_after: 9}}\n"
     );
-    let own = format!(
-        "{own}telemetry: {{traces: {{endpoint: 'http://127.0.0.1:{collector}/v1/traces'}}}}\n"
-    );
-    lone_edge_of(folder, &groups, &own)
+    lone_edge_of(folder, &groups, &sent_to(collector))
+}
+
+/// Settings of an edge that sends its spans to a port.
+fn sent_to(collector: u16) -> String {
+    format!("telemetry: {{traces: {{endpoint: 'http://127.0.0.1:{collector}/v1/traces'}}}}\n")
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
@@ -149,7 +144,6 @@ async fn each_request_is_a_span_of_its_trace_and_the_origin_hears_of_it() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_through_the_edge_has_its_stages() -> Result<()> {
-    let folder = tempfile::tempdir()?;
     let origin = RecordingOrigin::start(|request| {
         let kind = request.uri().path().starts_with("/assets/");
         let control = if kind { "max-age=60" } else { "no-store" };
@@ -157,11 +151,8 @@ async fn every_way_through_the_edge_has_its_stages() -> Result<()> {
         answer.body(Bytes::from_static(b"body")).unwrap_or_default()
     });
     let (origin, collector) = (origin.await?, RecordingOrigin::start(taken).await?);
-    let (authority, secure) = (Authority::new()?, free_port()?);
-    authority.sign(folder.path(), "shop", NAME)?;
-    authority.sign(folder.path(), "wild", "*.example.org")?;
-    let tls = tls::settings(folder.path(), secure);
-    let edge = edge_with(folder.path(), origin.port, collector.port, &tls)?;
+    let place = Place::new()?;
+    let edge = place.edge_of(origin.port, "", &sent_to(collector.port))?;
     for (path, more, stages) in [
         ("/assets/a", "", &["admit", "cache", "respond"][..]),
         ("/assets/a", "", &["admit", "respond"]),
@@ -199,10 +190,10 @@ async fn every_way_through_the_edge_has_its_stages() -> Result<()> {
         assert_eq!(Vec::from_iter(names), stages, "{path} {more}");
     }
     // A hit over TLS takes the short way, too.
-    let client = authority.client_of(&["http/1.1"])?;
+    let client = place.authority.client_of(&["http/1.1"])?;
     for stages in [&["admit", "cache", "respond"][..], &["admit", "respond"]] {
         let before = collector.seen().len();
-        let stream = TcpStream::connect(("127.0.0.1", secure)).await?;
+        let stream = TcpStream::connect(("127.0.0.1", place.port)).await?;
         let mut stream = client.connect(NAME.try_into()?, stream).await?;
         let request = format!("GET /assets/b HTTP/1.1\r\nHost: {NAME}\r\n\r\nBAD\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;

@@ -15,13 +15,14 @@ pub fn address(tls: &tls::Config, request: &Parts, context: &Context) -> Option<
     if !tls.redirect || context.arrival.is_tls || context.client.through_trusted || stays {
         return None;
     }
+    let host = host(request);
     // HTTP/1.0 needs to name none.
-    if host(request).is_empty() {
+    if host.is_empty() {
         return None;
     }
-    let name = match host(request).rsplit_once(':') {
+    let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host(request),
+        _ => host,
     };
     let port = match tls.redirect_port {
         443 => String::new(),

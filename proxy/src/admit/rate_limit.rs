@@ -27,7 +27,7 @@ pub struct RateLimitConfig {
     pub by_session: bool,
     /// Methods; none means all.
     pub methods: Vec<String>,
-    /// Paths that begin so; none means all.
+    /// Paths that begin so, however they are disguised; none means all.
     pub path_prefixes: Vec<String>,
     /// Requests of one client in the window.
     pub requests_max: u32,
