@@ -169,6 +169,11 @@ async fn followed_to_delivery(shop: &Stack, path: &str) -> Result<()> {
         refused.contains("an order that is delivered cannot become packed"),
         "{refused}"
     );
+    let older = shop.command(&["order", "list", "--before", "CR000001"])?;
+    assert_eq!(older, "");
+    let refused = shop.command(&["order", "list", "--before", "CRx"]).err();
+    let refused = refused.context("CRx is a number")?.to_string();
+    assert!(refused.contains("\"CRx\" is no order number"), "{refused}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `order` and `shop`: what staff do from the command line, in a process of its own.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 
@@ -19,6 +19,9 @@ pub(super) enum OrderVerb {
         /// How many: 1 to 1000.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+        /// Only those before this one, for example CR000042: the last one of a list goes on with the next.
+        #[arg(long)]
+        before: Option<String>,
     },
     /// Take an order one step on; stock that this gives up goes back to the shelf.
     Step {
@@ -58,6 +61,11 @@ fn state_of(word: &str) -> anyhow::Result<OrderState> {
     OrderState::parse(word).with_context(|| format!("{word:?} is no state; there are: {known}"))
 }
 
+fn number_of(word: &str) -> anyhow::Result<i64> {
+    Order::number_of(word)
+        .with_context(|| format!("{word:?} is no order number; one looks like CR000042"))
+}
+
 fn line(order: &Order) -> String {
     format!(
         "{}  {}  {}  {} paise  {}  {}",
@@ -73,10 +81,14 @@ fn line(order: &Order) -> String {
 pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()> {
     let database = super::open(config).await?;
     match verb {
-        OrderVerb::List { state, limit } => {
-            let state = state.as_deref().map(state_of).transpose()?;
+        OrderVerb::List {
+            state,
+            limit,
+            before,
+        } => {
             let query = OrderQuery {
-                state,
+                state: state.as_deref().map(state_of).transpose()?,
+                before: before.as_deref().map(number_of).transpose()?,
                 limit,
                 ..OrderQuery::default()
             };
@@ -90,10 +102,7 @@ pub(super) async fn order(config: &Config, verb: OrderVerb) -> anyhow::Result<()
             note,
         } => {
             let state = state_of(&state)?;
-            let Some(wanted) = Order::number_of(&number) else {
-                bail!("{number:?} is no order number; one looks like CR000042");
-            };
-            let found = database.order_by_number(wanted).await?;
+            let found = database.order_by_number(number_of(&number)?).await?;
             let order = found.with_context(|| format!("there is no order {number}"))?;
             let now = Timestamp::now();
             order.check_return(state, now)?;

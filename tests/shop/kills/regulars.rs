@@ -17,7 +17,7 @@ use crate::shop::orders::{order_of, text};
 
 const BUYERS: usize = 12;
 /// Of one buyer; far more than any harm takes.
-const ORDERS_MAX: usize = 400;
+const ORDERS_MAX: usize = 4000;
 /// The longest rest of a buyer between two orders, in milliseconds.
 const REST_MS_MAX: u64 = 25;
 /// The longest wait before a harm, once the shop serves, in milliseconds.

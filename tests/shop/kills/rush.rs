@@ -15,6 +15,8 @@ use crate::shop::orders::{for_sale, order_of, stocked};
 pub(super) const PIECES: u32 = 15;
 /// Before somebody who had no good answer tries again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Orders that the command line is asked for at once; there are always more of them.
+const LISTED_MAX: usize = 50;
 /// Between the first tries of two buyers, so that every harm finds some in flight.
 const BETWEEN: Duration = Duration::from_millis(40);
 
@@ -125,11 +127,24 @@ impl Rush {
 
     /// As many orders as acknowledgements, and the same ones.
     fn is_kept(shop: &Stack, told: &BTreeSet<String>) -> Result<()> {
-        let newest = shop.command(&["order", "list", "--limit", &told.len().to_string()])?;
-        let words = newest
-            .lines()
-            .filter_map(|line| line.split_whitespace().next());
-        assert_eq!(&words.map(str::to_owned).collect::<BTreeSet<_>>(), told);
+        let mut newest = BTreeSet::<String>::new();
+        while newest.len() < told.len() {
+            let limit = (told.len() - newest.len()).min(LISTED_MAX).to_string();
+            let mut words = vec!["order", "list", "--limit", &limit];
+            // They are written alike (CR and six digits), so that the first is the oldest.
+            let last = newest.first().cloned();
+            if let Some(last) = &last {
+                words.extend(["--before", last]);
+            }
+            let page = shop.command(&words)?;
+            let numbers = page
+                .lines()
+                .filter_map(|line| line.split_whitespace().next());
+            let before = newest.len();
+            newest.extend(numbers.map(str::to_owned));
+            ensure!(newest.len() > before, "only {before} orders are kept");
+        }
+        assert_eq!(&newest, told);
         Ok(())
     }
 
