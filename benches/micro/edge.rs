@@ -1,9 +1,9 @@
-//! Parts of the edge: a cache key, a route, a head.
+//! Parts of the edge: a cache key, a route, a head, the compression of an answer that is kept.
 
 use std::hint::black_box;
 
 use crackers_proxy::accept::head;
-use crackers_proxy::cache::key;
+use crackers_proxy::cache::{encodings, key};
 use crackers_proxy::config::{Config, DEFAULTS};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -33,6 +33,12 @@ fn edge(criterion: &mut Criterion) {
     });
     criterion.bench_function("edge/judge_head", |bench| {
         bench.iter(|| head::judge(black_box(HEAD), 1 << 20))
+    });
+    // A page of products, about 13 kB.
+    let list = include_bytes!("list.json");
+    let levels = (config.cache.gzip_level, config.cache.brotli_level);
+    criterion.bench_function("edge/compress", |bench| {
+        bench.iter(|| encodings::compress(black_box(list), levels));
     });
 }
 

@@ -57,6 +57,7 @@ pub const NEED_RESTART: &[&str] = &[
     "cache.compress_bytes_min",
     "cache.gzip_level",
     "cache.brotli_level",
+    "cache.compress_at_once",
     "cache.tags_max",
     "cache.marks_seconds",
     "cache.marks_max",

@@ -16,7 +16,7 @@ use super::key::Key;
 use super::policy::{self, Lifetime, Terms};
 use super::purge::{SeenCurrent, url_tag};
 use super::vary::{self, Slot, Values};
-use super::{Cache, directives, encodings};
+use super::{Cache, directives};
 use crate::forward::headers::INTERNAL;
 use crate::respond::negotiation::strength_aside;
 use crate::respond::stored::Heads;
@@ -119,9 +119,7 @@ impl Cache {
         };
         match collected {
             Collected::Whole(body) => {
-                let levels = (self.config.gzip_level, self.config.brotli_level);
-                let bodies =
-                    encodings::make(body, &headers, self.config.compress_bytes_min, levels).await;
+                let bodies = self.encoder.make(body, &headers).await;
                 let mut entry = self.entry(key, status, &headers, lifetime, &begun);
                 (entry.bodies, entry.vary) = (bodies, vary);
                 self.keep(key, entry)

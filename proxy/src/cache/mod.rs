@@ -34,6 +34,7 @@ use crate::telemetry::Metrics;
 pub use answer::{Answer, Ask};
 pub use client::{unmarked_conditions, wants_stored_only};
 use coalesce::Flights;
+use encodings::Encoder;
 use fetch::Fetch;
 use marks::Marks;
 use purge::Purges;
@@ -59,6 +60,8 @@ pub struct Config {
     pub gzip_level: u32,
     /// Effort of brotli, 0 to 11.
     pub brotli_level: u32,
+    /// Answers that are compressed at once; 0 means one for each core.
+    pub compress_at_once: usize,
     /// Tags whose last purge is remembered; beyond them everything counts as purged.
     pub tags_max: usize,
     /// How long it is remembered that a question's answer could not be shared or that the origin failed it, in seconds.
@@ -158,6 +161,11 @@ impl Config {
             "must be 0 to 11",
         );
         problems.require(
+            self.compress_at_once <= 1024,
+            format!("{path}.compress_at_once"),
+            "must be at most 1024",
+        );
+        problems.require(
             self.negative_ttl_seconds <= 5,
             format!("{path}.negative_ttl_seconds"),
             "must be at most 5",
@@ -216,6 +224,7 @@ pub struct Cache {
     flights: Flights,
     purges: Purges,
     marks: Marks,
+    encoder: Encoder,
     /// Whether nothing is answered from here any more.
     is_retired: AtomicBool,
     /// See [`Config::vary`].
@@ -246,6 +255,7 @@ impl Cache {
             })
             .build();
         let purges = Purges::new(config.tags_max, metrics.cache_purge_overflows.clone());
+        let encoder = Encoder::new(&config, metrics.cache_compress_waiting.clone());
         let marks = Marks::new(config.marks_max, Duration::from_secs(config.marks_seconds));
         Arc::new(Self {
             vary: config
@@ -260,6 +270,7 @@ impl Cache {
             flights: Flights::default(),
             purges,
             marks,
+            encoder,
             is_retired: AtomicBool::new(false),
             hits: metrics.cache_requests.with_label_values(&["hit"]),
             metrics,

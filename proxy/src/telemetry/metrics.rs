@@ -52,6 +52,8 @@ pub struct Metrics {
     pub cache_purges: IntCounter,
     /// Times that everything counted as purged because more tags were than are remembered.
     pub cache_purge_overflows: IntCounter,
+    /// Answers whose turn to be compressed has not come.
+    pub cache_compress_waiting: IntGauge,
     /// Entries that had to make room.
     pub cache_evictions: IntCounter,
     /// Entries in memory.
@@ -204,6 +206,10 @@ impl Metrics {
             cache_purge_overflows: counter(
                 "cache_purge_overflows_total",
                 "Times that more tags were purged than are remembered, so that everything counted as purged",
+            ),
+            cache_compress_waiting: gauge(
+                "cache_compress_waiting",
+                "Answers that wait for their turn to be compressed",
             ),
             cache_evictions: counter("cache_evictions_total", "Entries that had to make room"),
             cache_entries: gauge("cache_entries", "Entries in memory"),
