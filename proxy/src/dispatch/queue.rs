@@ -1,9 +1,9 @@
 //! The line in front of the slots: classes one after the other, and within a class each user in turn. Knows no time: who
 //! has waited too long leaves by [`Queue::cancel`].
 
-use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
+use super::line::Line;
 use super::priority::{CLASSES, Class};
 
 /// Whose request it is.
@@ -56,15 +56,6 @@ pub(super) struct Queue<W> {
     next_number: u64,
 }
 
-/// Those of one class who wait. There is an entry for nobody who does not, so its size is bounded by theirs.
-#[derive(Debug)]
-struct Line<W> {
-    users: HashMap<User, VecDeque<(u64, W)>>,
-    /// Everybody in `users`, once: whose turn it is.
-    turns: VecDeque<User>,
-    waiting: usize,
-}
-
 impl<W> Queue<W> {
     pub(super) fn new() -> Self {
         Self {
@@ -81,11 +72,11 @@ impl<W> Queue<W> {
 
     /// Requests of a class that wait.
     pub(super) fn waiting(&self, class: Class) -> usize {
-        self.lines[class as usize].waiting
+        self.lines[class as usize].waiting()
     }
 
     fn waiting_in_all(&self) -> usize {
-        self.lines.iter().map(|line| line.waiting).sum()
+        self.lines.iter().map(Line::waiting).sum()
     }
 
     /// Takes a slot at once, if there is one. Whoever waits could not have it: they are served as soon as they can be.
@@ -146,86 +137,14 @@ impl<W> Queue<W> {
             return None;
         }
         let line = &mut self.lines[last as usize];
-        let greedy = line
-            .turns
-            .iter()
-            .max_by_key(|one| line.places(one))
-            .copied()?;
         // Fewer than two more would only swap their places.
-        let is_fair = last > class || line.places(&greedy) >= line.places(user) + 2;
-        if is_fair {
-            line.pop_newest(greedy)
-        } else {
-            None
-        }
+        let is_fair = last > class || line.most_places() >= line.places(user) + 2;
+        is_fair.then(|| line.pop_newest_of_most()).flatten()
     }
 
     /// Leaves the line; false when somebody has called this one already.
     pub(super) fn cancel(&mut self, place: &Place) -> bool {
         self.lines[place.class as usize].remove(place.user, place.number)
-    }
-}
-
-impl<W> Line<W> {
-    fn new() -> Self {
-        Self {
-            users: HashMap::new(),
-            turns: VecDeque::new(),
-            waiting: 0,
-        }
-    }
-
-    fn places(&self, user: &User) -> usize {
-        self.users.get(user).map_or(0, VecDeque::len)
-    }
-
-    fn push(&mut self, user: User, number: u64, waiter: W) {
-        let own = self.users.entry(user).or_default();
-        if own.is_empty() {
-            self.turns.push_back(user);
-        }
-        own.push_back((number, waiter));
-        self.waiting += 1;
-    }
-
-    fn pop(&mut self) -> Option<W> {
-        let user = self.turns.pop_front()?;
-        let own = self.users.get_mut(&user)?;
-        let (_, waiter) = own.pop_front()?;
-        self.waiting -= 1;
-        if own.is_empty() {
-            self.users.remove(&user);
-        } else {
-            self.turns.push_back(user);
-        }
-        Some(waiter)
-    }
-
-    fn pop_newest(&mut self, user: User) -> Option<W> {
-        let (_, waiter) = self.users.get_mut(&user)?.pop_back()?;
-        self.waiting -= 1;
-        self.forget_if_empty(user);
-        Some(waiter)
-    }
-
-    fn remove(&mut self, user: User, number: u64) -> bool {
-        let Some(own) = self.users.get_mut(&user) else {
-            return false;
-        };
-        let Some(at) = own.iter().position(|(known, _)| *known == number) else {
-            return false;
-        };
-        own.remove(at);
-        self.waiting -= 1;
-        self.forget_if_empty(user);
-        true
-    }
-
-    fn forget_if_empty(&mut self, user: User) {
-        if self.places(&user) == 0 {
-            self.users.remove(&user);
-            self.turns.retain(|one| *one != user);
-        }
     }
 }
 
@@ -368,9 +287,9 @@ mod tests {
                 prop_assert_eq!(queue.waiting_in_all(), waiting.len());
                 prop_assert!(running.len() <= 3 && waiting.len() <= 5);
                 prop_assert!(waiting.is_empty() || running.len() == 3);
-                let users: usize = queue.lines.iter().map(|line| line.users.len()).sum();
-                let turns: usize = queue.lines.iter().map(|line| line.turns.len()).sum();
-                prop_assert!(users <= waiting.len() && users == turns);
+                for line in &queue.lines {
+                    prop_assert!(line.users().is_some_and(|users| users <= line.waiting()), "{line:?}");
+                }
             }
         }
     }
