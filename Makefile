@@ -1,6 +1,6 @@
 # What people and CI run. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench compare cache-suite load kill steady soak flash cut fuzz fuzz-api docs install storefront e2e mongod
+.PHONY: help setup run test check bench compare cache-suite load rush kill steady soak flash cut fuzz fuzz-api docs install storefront e2e mongod
 
 STOREFRONT := origin/storefront
 CARGO_TARGET_DIR ?= target
@@ -50,6 +50,9 @@ compare: storefront ## CPU time per request against nginx, HAProxy and Varnish (
 
 load: storefront ## Durable orders a second through the edge, on both databases (needs wrk)
 	benches/load/orders
+
+rush: storefront ## 5,000 visitors at 5,000 requests a second, then ten times what the shop can do
+	benches/load/rush
 
 ROUNDS ?= 20
 kill: ## Kill origins, edge and MongoDB in the middle of rushes of orders, ROUNDS times each

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use moka::future::Cache;
 
 use crackers_shared::tag_sequences::TagSequences;
@@ -75,7 +76,12 @@ impl Answers {
                 metrics.answers.with_label_values(&["shared"]).inc();
                 return Ok(reply);
             }
-            let reply = make.await.map(|reply| Reply { sequence, ..reply })?;
+            let reply = make.await.map(|reply| Reply {
+                sequence,
+                // It is kept for long: without the room that it had to grow.
+                body: Bytes::copy_from_slice(&reply.body),
+                ..reply
+            })?;
             if let Some(shared) = &self.shared {
                 shared.keep(&key, &reply).await;
             }

@@ -83,6 +83,8 @@ pub struct Sqlite {
     pub checkpoint_pages: u32,
     /// Pages that the writer keeps in memory, in bytes.
     pub writer_cache_bytes: u32,
+    /// Pages that each reading connection keeps in memory, in bytes; every commit empties it.
+    pub reader_cache_bytes: u32,
 }
 
 /// The replica set.
@@ -165,6 +167,11 @@ impl Config {
         ] {
             problems.require(value > 0, format!("{path}.{key}"), "must be at least 1");
         }
+        problems.require(
+            self.sqlite.reader_cache_bytes >= 64 * 1024,
+            format!("{path}.sqlite.reader_cache_bytes"),
+            "must be at least 65536",
+        );
         problems.require(
             self.sqlite.writer_cache_bytes >= 1024 * 1024,
             format!("{path}.sqlite.writer_cache_bytes"),

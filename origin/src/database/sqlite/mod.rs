@@ -65,9 +65,7 @@ impl Sqlite {
             let mut connection = Connection::open_with_flags(&settings.file, flags)?;
             prepare(&connection, settings.busy_timeout_ms)?;
             connection.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
-            // A negative size is in KiB.
-            let cache_kib = i64::from(settings.writer_cache_bytes / 1024);
-            connection.pragma_update(None, "cache_size", -cache_kib)?;
+            cache_at_most(&connection, settings.writer_cache_bytes)?;
             let id = migrations::run(&mut connection)?;
             Ok::<_, DatabaseError>((connection, id))
         })
@@ -149,6 +147,13 @@ fn prepare(connection: &Connection, busy_timeout_ms: u64) -> Answer<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
+}
+
+/// How many bytes of pages a connection keeps.
+fn cache_at_most(connection: &Connection, bytes: u32) -> Answer<()> {
+    // A negative size is in KiB.
+    let kib = i64::from(bytes / 1024);
+    Ok(connection.pragma_update(None, "cache_size", -kib)?)
 }
 
 fn stopped(error: tokio::task::JoinError) -> DatabaseError {

@@ -13,6 +13,7 @@ use super::{Answer, DatabaseError};
 pub(super) struct Readers {
     file: PathBuf,
     busy_timeout_ms: u64,
+    cache_bytes: u32,
 }
 
 impl Readers {
@@ -20,6 +21,7 @@ impl Readers {
         Self {
             file: settings.file.clone(),
             busy_timeout_ms: settings.busy_timeout_ms,
+            cache_bytes: settings.reader_cache_bytes,
         }
     }
 
@@ -35,11 +37,13 @@ impl ManageConnection for Readers {
 
     async fn connect(&self) -> Result<Connection, DatabaseError> {
         let (file, busy_timeout_ms) = (self.file.clone(), self.busy_timeout_ms);
+        let cache_bytes = self.cache_bytes;
         tokio::task::spawn_blocking(move || {
             // Read-write, because a reader may have to make the WAL's shared memory; query_only keeps it from writing.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&file, flags)?;
             super::prepare(&connection, busy_timeout_ms)?;
+            super::cache_at_most(&connection, cache_bytes)?;
             connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
         })
