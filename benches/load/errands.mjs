@@ -9,7 +9,7 @@ const order = bodies.map((body) => ({ method: "POST", path: "/api/orders", keyed
 const words = ["rocket", "sparkler", "flower pot", "chakkar", "bomb", "flwr pot", "gift", "sky shot"];
 if (kind === "overload") {
   const share = Number(orders);
-  if (share < 10) each("search", 10 - share, words.map((word) => ({ path: `/api/products?q=${encodeURIComponent(word)}&max=1{n}` })));
+  if (share < 10) each("search", 10 - share, words.map((word) => ({ path: `/api/products?q=${encodeURIComponent(word)}&max=9{n}` })));
   if (share > 0) each("order", share, order);
 } else {
   const { items } = JSON.parse(await text("/api/products?limit=100"));
@@ -22,7 +22,7 @@ if (kind === "overload") {
   each("list", 25, lists);
   each("product", 20, items.map(({ slug }) => ({ path: `/api/products/${slug}` })));
   each("search", 6, words.flatMap((word) => [...word].map((_, end) => ({ path: `/api/products?q=${encodeURIComponent(word.slice(0, end + 1))}` }))));
-  each("search, never made before", 1, words.map((word) => ({ path: `/api/products?q=${encodeURIComponent(word)}&max=1{n}` })));
+  each("search, never made before", 1, words.map((word) => ({ path: `/api/products?q=${encodeURIComponent(word)}&max=9{n}` })));
   each("quote", 6, bodies.map((body) => ({ method: "POST", path: "/api/cart/quote", body: JSON.stringify({ lines: JSON.parse(body).lines }) })));
   each("order", 2, order);
 }

@@ -1,9 +1,14 @@
 # What the scripts of this folder have in common; sourced by them from the repository's root, after a release build.
-# Sets url, and fills processes with what it starts.
+# Sets url, and fills processes with what it starts. Whatever starts something is called by report, which ends it.
 root=$PWD bin=$PWD/target/release folder=$(mktemp -d)
 url=http://127.0.0.1:28080
 processes=()
-trap 'stop; rm -rf "$folder"' EXIT
+trap 'rm -rf "$folder"' EXIT
+
+report() { # report FILE COMMAND: what it prints, here and, once it has gone well, in that file of results
+  { trap stop EXIT; "$2"; } | tee "$folder/report"
+  cp "$folder/report" "$root/benches/results/$1"
+}
 
 stop() { # asked to stop, an origin serves on until its edge has heard so
   for p in "${processes[@]}"; do kill "$p" 2>/dev/null || true; done

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
 /// A line of the file, for example `{"class": "lists", "weight": 4, "method": "GET", "path": "/api/products?max={n}"}`.
-/// `{n}` becomes a number that no other request of this run has.
+/// `{n}` becomes a number of eight digits that no other request of this run has, nor, but by chance, one of another run.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
@@ -35,8 +35,13 @@ pub(crate) struct Errands {
     /// Up to and with each of them.
     weights: Vec<f64>,
     run: u64,
+    /// Where the numbers of this run begin.
+    first: u64,
     sent: u64,
 }
+
+/// Numbers have eight digits.
+const NUMBERS: u64 = 100_000_000;
 
 impl Errands {
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
@@ -61,6 +66,7 @@ impl Errands {
             all,
             weights,
             run,
+            first: run % NUMBERS,
             sent: 0,
         })
     }
@@ -90,7 +96,9 @@ impl Errands {
         let errand = &self.all[number];
         let sent = Sent {
             method: errand.method.clone(),
-            path: errand.path.replace("{n}", &self.sent.to_string()),
+            path: errand
+                .path
+                .replace("{n}", &format!("{:08}", (self.first + self.sent) % NUMBERS)),
             key: errand
                 .keyed
                 .then(|| format!("rush-{:x}-{}", self.run, self.sent)),

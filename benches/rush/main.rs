@@ -132,7 +132,7 @@ impl Crowd {
             sleep_until(due).await;
             match self.idle.pop_front() {
                 Some(visitor) => self.send(visitor, due),
-                None => self.tally.nobody_was_free += 1,
+                None => self.leave_out(due),
             }
             // Intervals of a Poisson process; f64() is below 1.
             due += Duration::from_secs_f64(-(1.0 - fastrand::f64()).ln() / self.rate);
@@ -153,10 +153,20 @@ impl Crowd {
         }
     }
 
+    /// Every visitor waits, and somebody comes all the same.
+    fn leave_out(&mut self, due: Instant) {
+        let (number, _) = self.errands.next();
+        if due >= self.counted_from {
+            let errand = self.errands.at(number);
+            self.tally.add(errand, Outcome::LeftOut, Duration::ZERO);
+        }
+    }
+
     fn send(&mut self, mut visitor: Visitor, due: Instant) {
         let (number, errand) = self.errands.next();
         let (back, patience) = (self.back.0.clone(), self.patience);
         let is_counted = due >= self.counted_from;
+        self.tally.latest = self.tally.latest.max(due.elapsed());
         self.away += 1;
         tokio::spawn(async move {
             let outcome = match timeout(patience, visitor.go(&errand)).await {

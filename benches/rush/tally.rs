@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     /// Any other answer, or none, and which.
     Wrong(String),
     GaveUp,
+    /// Not asked, as every visitor waited: the crowd was too small.
+    LeftOut,
 }
 
 #[derive(Default)]
@@ -21,6 +23,7 @@ struct Class {
     refused: u64,
     wrong: u64,
     gave_up: u64,
+    left_out: u64,
     /// Of those that were served.
     took: Vec<Duration>,
 }
@@ -29,8 +32,8 @@ pub(crate) struct Tally {
     /// In the order of the errands.
     classes: Vec<(String, Class)>,
     wrong: BTreeMap<String, u64>,
-    /// Arrivals that were left out, as all visitors waited: the crowd was too small.
-    pub nobody_was_free: u64,
+    /// The longest that a request was sent after it was due: how far the crowd itself fell behind.
+    pub latest: Duration,
 }
 
 impl Tally {
@@ -39,7 +42,7 @@ impl Tally {
         Self {
             classes: classes.collect(),
             wrong: BTreeMap::new(),
-            nobody_was_free: 0,
+            latest: Duration::ZERO,
         }
     }
 
@@ -54,6 +57,7 @@ impl Tally {
             Outcome::Served => class.took.push(took),
             Outcome::Refused => class.refused += 1,
             Outcome::GaveUp => class.gave_up += 1,
+            Outcome::LeftOut => class.left_out += 1,
             Outcome::Wrong(what) => {
                 class.wrong += 1;
                 *self
@@ -64,7 +68,7 @@ impl Tally {
         }
     }
 
-    /// `| class | asked/s | served/s | refused/s | gave up/s | wrong | p50 | p95 | p99 |`, a line for each class and one for all;
+    /// `| class | asked/s | served/s | refused/s | gave up/s | left out/s | wrong | p50 | p95 | p99 |`, a line for each class and one for all;
     /// milliseconds of what was served. What went wrong stands below.
     pub(crate) fn table(&self, seconds: u64) -> String {
         let mut text = String::new();
@@ -75,21 +79,20 @@ impl Tally {
             all.refused += class.refused;
             all.wrong += class.wrong;
             all.gave_up += class.gave_up;
+            all.left_out += class.left_out;
             all.took.extend(&class.took);
         }
         if self.classes.len() > 1 {
             line(&mut text, "all", &all, seconds);
         }
-        if self.nobody_was_free > 0 {
-            let _ = writeln!(
-                text,
-                "left out, as every visitor waited: {}",
-                self.nobody_was_free
-            );
-        }
         for (what, count) in self.wrong.iter().take(10) {
             let _ = writeln!(text, "wrong: {count} times {what}");
         }
+        let _ = writeln!(
+            text,
+            "The crowd was at most {:.0} ms late.",
+            self.latest.as_secs_f64() * 1e3
+        );
         text
     }
 }
@@ -108,11 +111,12 @@ fn line(text: &mut String, name: &str, class: &Class, seconds: u64) {
     let served = u64::try_from(took.len()).unwrap_or(u64::MAX);
     let _ = writeln!(
         text,
-        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
         rate(class.asked),
         rate(served),
         rate(class.refused),
         rate(class.gave_up),
+        rate(class.left_out),
         class.wrong,
         at(50),
         at(95),

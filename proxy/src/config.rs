@@ -58,6 +58,7 @@ pub const NEED_RESTART: &[&str] = &[
     "cache.gzip_level",
     "cache.brotli_level",
     "cache.compress_at_once",
+    "cache.compress_waiting_max",
     "cache.tags_max",
     "cache.marks_seconds",
     "cache.marks_max",

@@ -6,13 +6,14 @@ use std::num::NonZero;
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
 use http::{HeaderMap, header};
-use prometheus::IntGauge;
+use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Config;
 use super::coalesce::Waiting;
 use super::entry::Bodies;
 use crate::respond::negotiation::is_compressible;
+use crate::telemetry::Metrics;
 
 /// Compressed bodies must save at least this part in 16 of the whole to be kept.
 const WORTH: usize = 1;
@@ -22,14 +23,16 @@ pub struct Encoder {
     /// Smaller bodies stay as they are.
     bytes_min: usize,
     levels: (u32, u32),
-    /// More of them than cores would only take memory, about 2 MiB each.
+    /// More of them than cores would only take memory.
     turns: Semaphore,
+    waiting_max: usize,
     waiting: IntGauge,
+    skipped: IntCounter,
 }
 
 impl Encoder {
-    /// One for these settings; `waiting` is [`crate::telemetry::Metrics::cache_compress_waiting`].
-    pub fn new(config: &Config, waiting: IntGauge) -> Self {
+    /// One for these settings.
+    pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         let turns = match config.compress_at_once {
             0 => cores(),
@@ -39,22 +42,29 @@ impl Encoder {
             bytes_min: config.compress_bytes_min,
             levels: (config.gzip_level, config.brotli_level),
             turns: Semaphore::new(turns),
-            waiting,
+            waiting_max: config.compress_waiting_max,
+            waiting: metrics.cache_compress_waiting.clone(),
+            skipped: metrics.cache_compress_skipped.clone(),
         }
     }
 
-    /// Makes every coding of a body, where it may block, once it is its turn.
+    /// Makes every coding of a body, where it may block, once it is its turn; none where too many wait already.
     pub async fn make(&self, identity: Bytes, headers: &HeaderMap) -> Bodies {
         let is_plain = !headers.contains_key(header::CONTENT_ENCODING);
-        if !is_plain || identity.len() < self.bytes_min || !is_compressible(headers) {
+        let is_worth = identity.len() >= self.bytes_min && is_compressible(headers);
+        let turn = if is_plain && is_worth {
+            self.turn().await
+        } else {
+            None
+        };
+        let Some(turn) = turn else {
             return Bodies {
                 identity,
                 gzip: None,
                 brotli: None,
             };
-        }
+        };
         let (body, levels) = (identity.clone(), self.levels);
-        let turn = self.turn().await;
         let made = tokio::task::spawn_blocking(move || compress(&body, levels)).await;
         drop(turn);
         let worth = |made: Option<Vec<u8>>| {
@@ -75,9 +85,16 @@ impl Encoder {
         if let Ok(turn) = self.turns.try_acquire() {
             return Some(turn);
         }
-        let _waiting = Waiting::begin(&self.waiting);
+        let waiting = Waiting::begin(&self.waiting);
+        // Their bodies are in memory.
+        if usize::try_from(self.waiting.get()).is_ok_and(|all| all > self.waiting_max) {
+            self.skipped.inc();
+            return None;
+        }
         // It is never closed.
-        self.turns.acquire().await.ok()
+        let turn = self.turns.acquire().await.ok();
+        drop(waiting);
+        turn
     }
 }
 
@@ -119,13 +136,14 @@ mod tests {
     use super::*;
     use crate::config::DEFAULTS;
 
-    fn encoder(at_once: usize) -> Encoder {
+    fn encoder(at_once: usize, waiting_max: usize) -> Arc<Encoder> {
         let config: crate::config::Config = serde_yaml::from_str(DEFAULTS).unwrap();
         let config = Config {
             compress_at_once: at_once,
+            compress_waiting_max: waiting_max,
             ..config.cache
         };
-        Encoder::new(&config, IntGauge::new("waiting", "waiting").unwrap())
+        Arc::new(Encoder::new(&config, &Metrics::new()))
     }
 
     fn text() -> HeaderMap {
@@ -133,13 +151,37 @@ mod tests {
         HeaderMap::from_iter([(header::CONTENT_TYPE, json)])
     }
 
-    /// Windows change at these lengths.
+    /// Something to compress, in a task of its own.
+    fn made(encoder: &Arc<Encoder>) -> tokio::task::JoinHandle<Bodies> {
+        let encoder = Arc::clone(encoder);
+        let body = Bytes::from(vec![b'a'; 2000]);
+        tokio::spawn(async move { encoder.make(body, &text()).await })
+    }
+
+    #[test]
+    fn a_window_holds_the_body_and_is_no_larger() {
+        let most = |bits: u32| (1_usize << bits) - 16;
+        for (bytes, bits) in [
+            (0, 17),
+            (most(16), 17),
+            (most(17), 17),
+            (most(17) + 1, 18),
+            (most(21), 21),
+            (most(21) + 1, 22),
+            (most(22) + 1, 22),
+            (1 << 30, 22),
+        ] {
+            assert_eq!(window_bits(bytes), bits, "{bytes} bytes");
+        }
+    }
+
     #[tokio::test]
     async fn a_body_of_any_length_is_read_again() {
-        let encoder = encoder(0);
-        let lengths = [16, 17, 22].map(|bits| (1_usize << bits) - 16);
-        for length in lengths.into_iter().flat_map(|most| [most, most + 1]) {
-            let body: Vec<u8> = (0..length).map(|n| b'a' + (n % 25 * n % 7) as u8).collect();
+        let encoder = encoder(0, 0);
+        for length in [300, (1 << 17) - 16, 1 << 17, (1 << 22) + 1] {
+            let body: Vec<u8> = (0..length)
+                .map(|n: u32| b'a' + (n % 25 * n % 7) as u8)
+                .collect();
             let made = encoder.make(Bytes::from(body.clone()), &text()).await;
             let mut read = Vec::new();
             let brotli = made.brotli.unwrap();
@@ -155,18 +197,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_are_compressed_at_once_than_may_be_and_who_waits_is_counted() {
-        let encoder = Arc::new(encoder(1));
+    async fn who_waits_for_a_turn_is_counted_and_beyond_a_bound_nothing_is_compressed() {
+        let encoder = encoder(1, 1);
         let turn = encoder.turn().await;
-        let of_task = Arc::clone(&encoder);
-        let body = Bytes::from(vec![b'a'; 2000]);
-        let made = tokio::spawn(async move { of_task.make(body, &text()).await });
+        let first = made(&encoder);
         while encoder.waiting.get() == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!made.is_finished());
+        assert!(made(&encoder).await.unwrap().brotli.is_none());
+        assert_eq!((encoder.waiting.get(), encoder.skipped.get()), (1, 1));
+        assert!(!first.is_finished());
         drop(turn);
-        assert!(made.await.unwrap().brotli.is_some());
+        assert!(first.await.unwrap().brotli.is_some());
         assert_eq!(encoder.waiting.get(), 0);
+    }
+
+    /// The task that compresses has to wait itself, for the only thread that may block: whoever compresses keeps the turn meanwhile.
+    #[test]
+    fn a_turn_lasts_until_its_body_is_compressed() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let encoder = encoder(1, 1);
+            let (go, gate) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || gate.recv());
+            let first = made(&encoder);
+            let second = made(&encoder);
+            // Both tasks run on this thread, as far as they come.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(encoder.waiting.get(), 1);
+            go.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            for made in [first, second] {
+                assert!(made.await.unwrap().gzip.is_some());
+            }
+            assert_eq!(encoder.turns.available_permits(), 1);
+        });
     }
 }

@@ -62,6 +62,8 @@ pub struct Config {
     pub brotli_level: u32,
     /// Answers that are compressed at once; 0 means one for each core.
     pub compress_at_once: usize,
+    /// Answers that may wait for their turn to be compressed; more are kept as they are.
+    pub compress_waiting_max: usize,
     /// Tags whose last purge is remembered; beyond them everything counts as purged.
     pub tags_max: usize,
     /// How long it is remembered that a question's answer could not be shared or that the origin failed it, in seconds.
@@ -255,7 +257,7 @@ impl Cache {
             })
             .build();
         let purges = Purges::new(config.tags_max, metrics.cache_purge_overflows.clone());
-        let encoder = Encoder::new(&config, metrics.cache_compress_waiting.clone());
+        let encoder = Encoder::new(&config, &metrics);
         let marks = Marks::new(config.marks_max, Duration::from_secs(config.marks_seconds));
         Arc::new(Self {
             vary: config

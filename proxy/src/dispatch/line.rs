@@ -1,7 +1,7 @@
 //! Those of one class who wait. On the busiest night the line is full and every request comes here: nothing takes longer than
 //! the logarithm of how many wait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::queue::User;
 
@@ -24,7 +24,8 @@ type Turn = u64;
 #[derive(Debug)]
 struct Own<W> {
     turn: Turn,
-    places: VecDeque<(u64, W)>,
+    /// By their numbers; the oldest is the first.
+    places: BTreeMap<u64, W>,
 }
 
 impl<W> Own<W> {
@@ -59,10 +60,10 @@ impl<W> Line<W> {
     pub(super) fn push(&mut self, user: User, number: u64, waiter: W) {
         let own = self.users.entry(user).or_insert_with(|| Own {
             turn: last_turn(&mut self.turns, &mut self.next_turn, user),
-            places: VecDeque::new(),
+            places: BTreeMap::new(),
         });
         self.by_places.remove(&own.rank());
-        own.places.push_back((number, waiter));
+        own.places.insert(number, waiter);
         self.by_places.insert(own.rank());
         self.waiting += 1;
     }
@@ -71,7 +72,7 @@ impl<W> Line<W> {
     pub(super) fn pop(&mut self) -> Option<W> {
         let (_, user) = self.turns.first_key_value()?;
         let user = *user;
-        let waiter = self.take(user, VecDeque::pop_front)?;
+        let waiter = self.take(user, BTreeMap::pop_first)?;
         if let Some(own) = self.users.get_mut(&user) {
             self.by_places.remove(&own.rank());
             self.turns.remove(&own.turn);
@@ -90,24 +91,20 @@ impl<W> Line<W> {
     pub(super) fn pop_newest_of_most(&mut self) -> Option<W> {
         let (_, turn) = self.by_places.last()?;
         let user = *self.turns.get(turn)?;
-        self.take(user, VecDeque::pop_back)
+        self.take(user, BTreeMap::pop_last)
     }
 
     /// Takes this place away, if it is still there.
     pub(super) fn remove(&mut self, user: User, number: u64) -> bool {
-        let place = |places: &mut VecDeque<(u64, W)>| {
-            // They are in the order of their numbers.
-            let at = places.binary_search_by_key(&number, |(known, _)| *known);
-            places.remove(at.ok()?)
-        };
-        self.take(user, place).is_some()
+        self.take(user, |places| places.remove_entry(&number))
+            .is_some()
     }
 
     /// Takes one place away from a user.
     fn take(
         &mut self,
         user: User,
-        place: impl FnOnce(&mut VecDeque<(u64, W)>) -> Option<(u64, W)>,
+        place: impl FnOnce(&mut BTreeMap<u64, W>) -> Option<(u64, W)>,
     ) -> Option<W> {
         let own = self.users.get_mut(&user)?;
         let before = own.rank();

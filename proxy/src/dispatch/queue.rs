@@ -221,6 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn of_several_with_as_many_places_whoever_would_be_served_last_gives_one_up() {
+        let (mut queue, bounds) = (Queue::new(), bounds(0, 4));
+        for (user, name) in [
+            (ANN, "ann 0"),
+            (GREEDY, "greedy 0"),
+            (GREEDY, "greedy 1"),
+            (ANN, "ann 1"),
+        ] {
+            queue.join(Class::Browse, user, name, &bounds).unwrap();
+        }
+        let (_, displaced) = queue.join(Class::Browse, BEN, "ben", &bounds).unwrap();
+        assert_eq!(displaced, Some("greedy 1"));
+    }
+
+    #[test]
     fn a_full_line_takes_places_from_the_last_class_first() {
         let (mut queue, bounds) = (Queue::new(), bounds(0, 2));
         queue.join(Class::Browse, ANN, "browse", &bounds).unwrap();

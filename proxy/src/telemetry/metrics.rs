@@ -54,6 +54,8 @@ pub struct Metrics {
     pub cache_purge_overflows: IntCounter,
     /// Answers whose turn to be compressed has not come.
     pub cache_compress_waiting: IntGauge,
+    /// Answers kept as they are because too many waited to be compressed.
+    pub cache_compress_skipped: IntCounter,
     /// Entries that had to make room.
     pub cache_evictions: IntCounter,
     /// Entries in memory.
@@ -210,6 +212,10 @@ impl Metrics {
             cache_compress_waiting: gauge(
                 "cache_compress_waiting",
                 "Answers that wait for their turn to be compressed",
+            ),
+            cache_compress_skipped: counter(
+                "cache_compress_skipped_total",
+                "Answers kept as they are, as too many waited to be compressed",
             ),
             cache_evictions: counter("cache_evictions_total", "Entries that had to make room"),
             cache_entries: gauge("cache_entries", "Entries in memory"),

@@ -15,8 +15,8 @@ use crate::shop::orders::{for_sale, order_of, stocked};
 pub(super) const PIECES: u32 = 15;
 /// Before somebody who had no good answer tries again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// Orders that the command line is asked for at once; there are always more of them.
-const LISTED_MAX: usize = 50;
+/// Orders that the command line lists at once.
+const LISTED_MAX: usize = 1000;
 /// Between the first tries of two buyers, so that every harm finds some in flight.
 const BETWEEN: Duration = Duration::from_millis(40);
 
