@@ -5,7 +5,9 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: "../../target/playwright",
   workers: 1,
-  timeout: 30_000,
+  // As long as a busy machine may take; what is asked for is the same.
+  timeout: 90_000,
+  expect: { timeout: 20_000 },
   reporter: "list",
   use: {
     baseURL: process.env["CRACKERS_URL"] ?? "http://localhost:8080",

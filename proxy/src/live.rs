@@ -87,8 +87,6 @@ impl Live {
         let _turn = self.one_at_a_time.lock().await;
         let before = self.edge();
         let outcome = self.try_reload(&before).await;
-        let label = if outcome.is_ok() { "taken" } else { "refused" };
-        before.metrics.reloads.with_label_values(&[label]).inc();
         match &outcome {
             Ok(reloaded) => {
                 tracing::info!(changed = ?reloaded.changed, "the configuration was taken anew");
@@ -98,6 +96,8 @@ impl Live {
             }
             Err(error) => tracing::error!("the configuration stays as it is: {error:#}"),
         }
+        let label = if outcome.is_ok() { "taken" } else { "refused" };
+        before.metrics.reloads.with_label_values(&[label]).inc();
         outcome
     }
 

@@ -75,13 +75,25 @@ async fn taken(mut body: RecvStream, bytes: usize, rest: Duration) -> Result<(us
     }
 }
 
+/// Has the edge keep what it keeps, however long this machine takes to take it.
+async fn keep(place: &Place) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let client = place.connect().await?;
+        let asked = ask(&client, request("GET", "/kept", &[])?, b"").await;
+        match asked {
+            Ok((_, kept)) if kept.len() == BYTES => return Ok(()),
+            other => ensure!(Instant::now() < deadline, "{:?}", other.err()),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_nothing_or_next_to_nothing_over_http2_gives_up_his_slot() -> Result<()> {
     let (place, origin) = (Place::new()?, CarelessOrigin::answering(answer)?);
     let edge = edge(&place, origin.port, 1, 700)?;
     let others = place.connect().await?;
-    let (_, kept) = ask(&others, request("GET", "/kept", &[])?, b"").await?;
-    assert_eq!(kept.len(), BYTES);
+    keep(&place).await?;
     for path in WAYS {
         let client = place.connect().await?;
         let still = begun(&client, path).await?;
@@ -102,16 +114,16 @@ async fn whoever_takes_nothing_or_next_to_nothing_over_http2_gives_up_his_slot()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_over_http2_who_goes_on_gets_everything() -> Result<()> {
     let (place, origin) = (Place::new()?, CarelessOrigin::answering(answer)?);
-    let _edge = edge(&place, origin.port, 8, 1500)?;
+    let _edge = edge(&place, origin.port, 8, 4000)?;
     let client = place.connect().await?;
     ask(&client, request("GET", "/kept", &[])?, b"").await?;
     for path in WAYS {
         // In all longer than the longest wait, none of which is too long.
         let begun_at = Instant::now();
         let slow = begun(&client, path).await?;
-        let got = taken(slow, 65_535, Duration::from_millis(30)).await?;
+        let got = taken(slow, 65_535, Duration::from_millis(40)).await?;
         assert_eq!(got, (BYTES, true), "{path}");
-        assert!(begun_at.elapsed() > Duration::from_millis(1500));
+        assert!(begun_at.elapsed() > Duration::from_millis(4000));
     }
     Ok(())
 }

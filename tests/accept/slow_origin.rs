@@ -51,7 +51,7 @@ fn serve(mut stream: TcpStream, rest: Duration) -> std::io::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_over_http2_may_send_as_slowly_as_the_origin_takes() -> Result<()> {
-    let (place, patience) = (Place::new()?, Duration::from_secs(1));
+    let (place, patience) = (Place::new()?, Duration::from_secs(2));
     let origin = resting(patience * 4)?;
     let accept = format!("body_timeout_ms: {}, ", patience.as_millis());
     let _edge = place.edge_of(origin, &accept, "")?;

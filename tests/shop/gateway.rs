@@ -252,7 +252,7 @@ async fn send_back(desk: &Desk<'_>, payment: &str) -> Result<()> {
 
 async fn late_money_goes_back(own: &str) -> Result<()> {
     let gateway = Gateway::start().await?;
-    let soon = "commerce: {payment_window_seconds: 6, expiry_interval_ms: 50}\n";
+    let soon = "commerce: {payment_window_seconds: 15, expiry_interval_ms: 50}\n";
     let shop = &selling(&format!("{own}{soon}{}", gateway.settings("")), 2).await?;
     let (path, total) = &ordered(shop, "a-key-of-the-client-1").await?;
     let order = &begun(shop, path).await?;
@@ -322,11 +322,11 @@ async fn money_for_an_order_that_is_over_goes_back_once_on_mongodb() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_fails_is_left_alone_and_the_shop_goes_on() -> Result<()> {
     let gateway = Gateway::start().await?;
-    let calls = "timeout_ms: 300, tries_max: 2, breaker_failures_max: 4, breaker_pause_ms: 60000";
+    let calls = "timeout_ms: 2000, tries_max: 2, breaker_failures_max: 4, breaker_pause_ms: 60000";
     let shop = &selling(&gateway.settings(calls), 1).await?;
     let (path, _) = ordered(shop, "a-key-of-the-client-1").await?;
     let open = format!("{path}/gateway");
-    gateway.next(&[Mood::Slow(Duration::from_secs(2)); 2]);
+    gateway.next(&[Mood::Slow(Duration::from_secs(8)); 2]);
     for is_down in [false, true, true, true] {
         gateway.set_down(is_down);
         let answer = shop.post(&open, &json!({}), &[]).await?;

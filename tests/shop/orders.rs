@@ -355,7 +355,7 @@ async fn an_order_needs_a_key_plain_json_enough_goods_and_an_open_shop() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_not_paid_in_time_frees_its_stock_and_the_edge_shows_it() -> Result<()> {
     let shop = selling(
-        "commerce: {payment_window_seconds: 10, expiry_interval_ms: 100}\n",
+        "commerce: {payment_window_seconds: 20, expiry_interval_ms: 100}\n",
         1,
     )
     .await?;

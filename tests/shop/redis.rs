@@ -158,7 +158,7 @@ async fn redis_hangs(origin: &str) -> Result<()> {
     let url = redis.url();
     // Nothing is forgotten as long as the test takes.
     let own = format!(
-        "{origin}services: {{redis: {{url: '{url}', timeout_ms: 1000, session_seconds: 3600}}}}\n"
+        "{origin}services: {{redis: {{url: '{url}', timeout_ms: 3000, session_seconds: 3600}}}}\n"
     );
     let shop = &selling(&own, 2).await?;
     let meena = log_in(shop, "meena@example.in").await?;

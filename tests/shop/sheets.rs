@@ -189,20 +189,28 @@ async fn the_dashboard_counts(desk: &Desk<'_>) -> Result<()> {
     desk.shop
         .command(&["order", "step", "CR000002", "cancelled"])?;
     let seen = desk.get("/api/admin/dashboard").await?;
+    // Midnight may have come since they were placed.
+    let of_days = |key: &str| -> i64 {
+        let days = seen["days"].as_array().into_iter().flatten().take(2);
+        days.filter_map(|day| day.pointer(key)?.as_i64()).sum()
+    };
     assert_eq!(
         json!([
             seen["orders_by_state"]["awaiting_payment"],
             seen["orders_by_state"]["confirmed"],
             seen["orders_by_state"]["cancelled"],
             seen["orders_by_state"]["returned"],
-            seen["days"][0]["orders"],
+            of_days("/orders"),
             seen["days"].as_array().map(Vec::len),
             seen["top_products"][0]["pieces"],
         ]),
         json!([102, 1, 1, 0, 1, 30, 15])
     );
     let order = desk.get("/api/admin/orders?q=CR000001").await?["items"][0].clone();
-    assert_eq!(seen["days"][0]["revenue"], order["total"]);
+    assert_eq!(
+        json!(of_days("/revenue/amount_paise")),
+        order["total"]["amount_paise"]
+    );
     let low = desk
         .shop
         .get("/api/products?stock=low&limit=1")

@@ -126,7 +126,7 @@ async fn a_commit_of_unknown_result_that_was_not_made_is_told_and_may_be_sent_ag
 async fn a_session_that_was_left_in_a_transaction_is_not_leased_again() {
     let one_and_impatient = |config: &mut crackers_origin::database::settings::Config| {
         (config.pool.size_max, config.pool.size_min) = (1, 0);
-        config.mongodb.uri.push_str("&socketTimeoutMS=2000");
+        config.mongodb.uri.push_str("&socketTimeoutMS=5000");
     };
     let Some((server, opened)) = on_own_server(one_and_impatient).await else {
         return;
@@ -135,10 +135,10 @@ async fn a_session_that_was_left_in_a_transaction_is_not_leased_again() {
     let ids = stocked(database, 10, 1).await;
     let adjust = || database.adjust_stock(&ids[0], StockAdjustment::By(1), "test", NOW);
     for round in 1..=2 {
-        server.delay(&["find"], 6_000).await.unwrap();
+        server.delay(&["find"], 12_000).await.unwrap();
         let given_up = adjust().await;
         assert!(
-            matches!(given_up, Err(DatabaseError::QueryTimeout(2000))),
+            matches!(given_up, Err(DatabaseError::QueryTimeout(5000))),
             "{given_up:?}"
         );
         server.hurry().await.unwrap();

@@ -105,7 +105,7 @@ async fn who_takes_longer_than_the_lock_lasts_keeps_it() {
     };
     let mut config = on_server(server.uri());
     // More than twenty indexes take several times as long.
-    config.mongodb.migration_lease_ms = 2000;
+    config.mongodb.migration_lease_ms = 4000;
     for opened in open_together(&config, 3).await {
         opened.unwrap();
     }

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use self::regulars::{Harmed, Regulars};
 use self::rush::Rush;
-use super::both_databases::{on, on_mongodb};
+use super::both_databases::{on, on_for, on_mongodb};
 use super::orders::selling;
 
 const BUYERS: usize = 40;
@@ -29,6 +29,9 @@ const KILLS: usize = 3;
 const KILLS_MAX: usize = 12;
 /// How long a primary goes on that nobody hears.
 const UNHEARD: Duration = Duration::from_millis(300);
+
+/// How long the members of a set may be without a primary, in milliseconds: they also elect where nobody asked them to.
+const ELECTED: u32 = 5000;
 
 /// How many rushes each test makes.
 fn rounds() -> usize {
@@ -191,7 +194,7 @@ async fn a_primary_that_steps_down_loses_and_doubles_nothing() -> Result<()> {
     let Some(set) = tokio::task::spawn_blocking(ReplicaSet::start).await?? else {
         return Ok(());
     };
-    let mut shop = selling(&on(&set.uri()), 1).await?;
+    let mut shop = selling(&on_for(&set.uri(), ELECTED), 1).await?;
     rushes(&mut shop, async |shop, regulars| {
         regulars.before_a_harm(shop).await?;
         set.step_down().await
@@ -207,7 +210,7 @@ async fn a_primary_that_dies_unheard_takes_no_acknowledged_order_with_it_on_mong
     let Some(set) = tokio::task::spawn_blocking(ReplicaSet::start).await?? else {
         return Ok(());
     };
-    let mut shop = selling(&on(&set.uri()), 1).await?;
+    let mut shop = selling(&on_for(&set.uri(), ELECTED), 1).await?;
     rushes(&mut shop, async |shop, regulars| {
         regulars.before_a_harm(shop).await?;
         set.lose_primary_unheard(UNHEARD).await
