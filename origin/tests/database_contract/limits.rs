@@ -152,7 +152,7 @@ async fn whoever_finds_every_session_in_use_waits_so_long_and_no_longer() {
         return;
     };
     let database = opened.database.clone();
-    server.delay(&["find"], 6_000).await.unwrap();
+    server.delay(&["find"], 4_000).await.unwrap();
     let slow = tokio::spawn(async move { database.categories().await });
     let database = &opened.database;
     while database.pool_use().in_use == 0 {
