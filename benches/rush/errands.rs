@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// A line of the file, for example `{"class": "lists", "weight": 4, "method": "GET", "path": "/api/products?max={n}"}`.
 /// `{n}` becomes a number of eight digits that no other request of this run has, nor, but by chance, one of another run.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errand {
     /// Those of one class are counted together.
@@ -34,9 +34,8 @@ pub(crate) struct Errands {
     all: Vec<Errand>,
     /// Up to and with each of them.
     weights: Vec<f64>,
+    /// What its keys have in common; its numbers begin there.
     run: u64,
-    /// Where the numbers of this run begin.
-    first: u64,
     sent: u64,
 }
 
@@ -66,7 +65,6 @@ impl Errands {
             all,
             weights,
             run,
-            first: run % NUMBERS,
             sent: 0,
         })
     }
@@ -96,9 +94,10 @@ impl Errands {
         let errand = &self.all[number];
         let sent = Sent {
             method: errand.method.clone(),
-            path: errand
-                .path
-                .replace("{n}", &format!("{:08}", (self.first + self.sent) % NUMBERS)),
+            path: errand.path.replace(
+                "{n}",
+                &format!("{:08}", self.run.wrapping_add(self.sent) % NUMBERS),
+            ),
             key: errand
                 .keyed
                 .then(|| format!("rush-{:x}-{}", self.run, self.sent)),
