@@ -5,6 +5,7 @@ use crackers_tests::stack::{Setup, Stack};
 use serde_json::{Value, json};
 
 use super::both_databases::on_mongodb;
+use super::secrets::said;
 
 /// No limits: one test asks for as much as a hundred people.
 pub(super) const UNLIMITED: &str = "admit: {rate_limits: []}\n";
@@ -152,7 +153,7 @@ async fn followed_to_delivery(shop: &Stack, path: &str) -> Result<()> {
             "delivered"
         ])
     );
-    let told = String::from_utf8_lossy(&seen.body).into_owned();
+    let told = said(&seen)?;
     for secret in ["Meena", "9876543210", "Main Street", "UTR123456789"] {
         assert!(!told.contains(secret), "tracking tells {secret}: {told}");
     }
@@ -193,7 +194,7 @@ async fn found_by_number_and_contact(shop: &Stack) -> Result<()> {
             .await?;
         assert_eq!(asked.status, status, "{number} {contact}");
         // Whoever knows a number and a contact is told nothing else of them.
-        let told = String::from_utf8_lossy(&asked.body);
+        let told = said(&asked)?;
         for private in [
             "Main Street",
             "626123",
